@@ -1,0 +1,156 @@
+"""Attention: queries ask, keys answer, values are what is told.
+
+One alphabet in every einsum of this codebase: b batch, t query time, s key time, d embed, h heads, g groups of heads that
+share their keys and values, r heads in a group, k head size, f mlp, v vocab.
+"""
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from transformer.layers import Linear, dropout, static
+from transformer.sharding import shard
+from transformer.weights import Initialiser
+
+Array = jax.Array
+
+
+class Core(Protocol):
+    """What computes attention itself: a value, so that a notebook or an accelerator can bring its own."""
+
+    def __call__(self, q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, scale: float,
+                 drop: Callable[[Array], Array] | None) -> Array: ...
+
+
+def weigh(q: Array, k: Array, mask: Array | None = None, bias: Array | None = None, scale: float | None = None) -> Array:
+    """How much each query listens to each key [b, h, t, s]: rows sum to one, or to zero where everything is masked.
+
+    q [b, t, h, k], k [b, s, g, k], mask [b, t, s] (True may look), bias [b, h, t, s] (added to the scores).
+    """
+    b, t, h, size = q.shape
+    grouped = q.reshape(b, t, k.shape[2], h // k.shape[2], size)
+    scores = jnp.einsum("btgrk,bsgk->bgrts", grouped, k, preferred_element_type=jnp.float32)
+    scores = scores.reshape(b, h, t, -1) * (1.0 / math.sqrt(size) if scale is None else scale)
+    if bias is not None:
+        scores = scores + bias
+    if mask is None:
+        return jax.nn.softmax(scores)
+    mask = mask[:, None]
+    scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)
+    raised = jnp.where(mask, jnp.exp(scores - jax.lax.stop_gradient(scores.max(-1, keepdims=True))), 0.0)
+    return raised / jnp.maximum(raised.sum(-1, keepdims=True), jnp.finfo(jnp.float32).tiny)
+
+
+def attend(q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array | None = None,
+           scale: float | None = None, drop: Callable[[Array], Array] | None = None) -> Array:
+    """The weighted sum of the values [b, t, h, k]: the plain core, and the oracle of all others."""
+    weights = weigh(q, k, mask, bias, scale)
+    if drop is not None:
+        weights = drop(weights)
+    b, h, t, s = weights.shape
+    grouped = weights.astype(v.dtype).reshape(b, v.shape[2], h // v.shape[2], t, s)
+    return jnp.einsum("bgrts,bsgk->btgrk", grouped, v).reshape(b, t, h, v.shape[-1])
+
+
+def fused(q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array | None = None,
+          scale: float | None = None, drop: Callable[[Array], Array] | None = None) -> Array:
+    """JAX's own kernel: cuDNN's flash attention on a GPU when the types allow it, XLA's elsewhere."""
+    if drop is not None:
+        raise ValueError("the fused core cannot drop attention weights; train with dropout 0 there, or with `attend`")
+    on_gpu = jax.default_backend() == "gpu" and q.dtype in (jnp.bfloat16, jnp.float16)
+    mask = None if mask is None else mask[:, None]
+    attended = jax.nn.dot_product_attention(q, k, v, bias, mask, scale=scale, implementation="cudnn" if on_gpu else "xla")
+    return attended if mask is None else jnp.where(mask.any(-1).swapaxes(1, 2)[..., None], attended, 0)
+
+
+@struct.dataclass
+class Cache:
+    """The keys and values of one layer so far: slots [b, s, g, k], of which the first `filled` are in use."""
+
+    keys: Array
+    values: Array
+    filled: Array
+
+    @classmethod
+    def empty(cls, batch: int, length: int, groups: int, head: int, dtype: Any = jnp.float32) -> "Cache":
+        slots = jnp.zeros((batch, length, groups, head), dtype)
+        return cls(slots, slots, jnp.zeros((), jnp.int32))
+
+    def append(self, keys: Array, values: Array) -> "Cache":
+        def at_end(slots: Array, new: Array) -> Array:
+            return jax.lax.dynamic_update_slice_in_dim(slots, new.astype(slots.dtype), self.filled, 1)
+
+        return Cache(at_end(self.keys, keys), at_end(self.values, values), self.filled + keys.shape[1])
+
+
+@struct.dataclass
+class Slots:
+    """Which position each cache slot holds [b, s]: -1 where a row holds padding or nothing yet.
+
+    All rows fill the same slots, so a batch of ragged prompts needs no scatter: padding, left or right, stays a hole.
+    """
+
+    positions: Array
+    filled: Array
+
+    @classmethod
+    def empty(cls, batch: int, length: int) -> "Slots":
+        return cls(jnp.full((batch, length), -1, jnp.int32), jnp.zeros((), jnp.int32))
+
+    def take(self, tokens: Array, present: Array | None = None) -> tuple[Array, "Slots"]:
+        """The positions of new tokens [b, t], each row counting on from its last, and the slots with them."""
+        present = jnp.ones(tokens.shape, bool) if present is None else present
+        following = self.positions.max(-1, keepdims=True) + jnp.cumsum(present, -1, dtype=jnp.int32)
+        new = jnp.where(present, following, -1)
+        slots = jax.lax.dynamic_update_slice_in_dim(self.positions, new, self.filled, 1)
+        return new, Slots(slots, self.filled + tokens.shape[1])
+
+
+@struct.dataclass
+class Attention:
+    """The four projections around the core. It knows no causality: who may see whom is the mask's business."""
+
+    query: Linear
+    key: Linear
+    value: Linear
+    out: Linear
+    scale: float | None = static(None)
+    dropout: float = static(0.0)
+    core: Core = static(attend)
+
+    @classmethod
+    def of(cls, size: Any, bias: bool = False, initialiser: Initialiser | None = None, last: Initialiser | None = None,
+           groups: str = "heads", **choices: Any) -> "Attention":
+        key, value = (Linear.of(size, f"embed -> {groups} head", bias, initialiser) for _ in range(2))
+        return cls(Linear.of(size, "embed -> heads head", bias, initialiser), key, value,
+                   Linear.of(size, "heads head -> embed", bias, last or initialiser), **choices)
+
+    def __call__(self, x: Array, *, mask: Array | None = None, bias: Array | None = None,
+                 rotate: Callable[[Array], Array] | None = None, cache: Cache | None = None,
+                 key: Array | None = None) -> tuple[Array, Cache | None]:
+        """Self-attention; with a cache, x continues what the cache holds."""
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        if rotate is not None:
+            q, k = rotate(q), rotate(k)
+        if cache is not None:
+            cache = cache.append(k, v)
+            k, v = cache.keys.astype(q.dtype), cache.values.astype(q.dtype)
+        return self._attend(q, k, v, mask, bias, key), cache
+
+    def remember(self, memory: Array) -> tuple[Array, Array]:
+        """Keys and values of what will be attended across to, computed once."""
+        return self.key(memory), self.value(memory)
+
+    def across(self, x: Array, remembered: tuple[Array, Array], *, mask: Array | None = None,
+               key: Array | None = None) -> Array:
+        """Cross-attention: x asks, the memory answers."""
+        return self._attend(self.query(x), *remembered, mask, None, key)
+
+    def _attend(self, q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, key: Array | None) -> Array:
+        q, k, v = shard(q, "batch", "length", "heads", None), *(shard(a, "batch", None, "groups", None) for a in (k, v))
+        drop = None if key is None or self.dropout == 0.0 else lambda weights: dropout(weights, self.dropout, key)
+        scale = 1.0 / math.sqrt(q.shape[-1]) if self.scale is None else self.scale
+        return self.out(self.core(q, k, v, mask, bias, scale, drop))

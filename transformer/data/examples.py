@@ -1,0 +1,59 @@
+"""Examples are dicts of arrays; a dataset is a grain.MapDataset of them, of known length and with random access."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from grain import MapDataset
+
+from transformer.mistakes import Mistake
+
+Example = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Arrays of equal length, read as rows."""
+
+    arrays: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def __getitem__(self, row: int) -> Example:
+        return {name: array[row] for name, array in self.arrays.items()}
+
+
+def examples(**arrays: np.ndarray) -> MapDataset:
+    """A dataset whose example i holds row i of every array."""
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1:
+        raise Mistake(f"Examples need arrays of one length, but these have {lengths or 'no arrays at all'}.")
+    return MapDataset.source(Columns(arrays))
+
+
+def windows(ids: np.ndarray, length: int, stride: int | None = None) -> MapDataset:
+    """Next-token examples: a window of `length` tokens every `stride`, each with the same window one token later.
+
+    With the stride left at `length`, each token but the first is a target exactly once. The last window is filled up
+    with zeros of weight zero.
+    """
+    stride = stride or length
+    if not 1 <= stride <= length:
+        raise Mistake(f"Windows of {length} tokens cannot be {stride} apart: give a stride from 1 to {length}.")
+    if len(ids) < length + 1:
+        raise Mistake(
+            f"The text has {len(ids)} tokens, but a window of length {length} needs {length + 1}: "
+            f"give more text or a length of at most {max(len(ids) - 1, 0)}."
+        )
+    targets = len(ids) - 1
+    missing = (length - targets) % stride
+    every = slice(None, None, stride)
+    padded = np.pad(np.asarray(ids, np.int32), (0, missing))
+    weights = np.pad(np.ones(targets, np.float32), (0, missing))
+    view = np.lib.stride_tricks.sliding_window_view
+    return examples(
+        tokens=view(padded[:-1], length)[every],
+        targets=view(padded[1:], length)[every],
+        weights=view(weights, length)[every],
+    )

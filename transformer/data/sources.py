@@ -1,0 +1,163 @@
+"""Documents, as lists of strings: what Python itself brings, and any file or folder the user names."""
+
+import ast
+import csv
+import hashlib
+import io
+import json
+import sys
+import sysconfig
+import tokenize
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from transformer.mistakes import Mistake
+
+
+def python_reference() -> list[str]:
+    """The Python language reference, one document a topic: half a million characters of technical English."""
+    from pydoc_data.topics import topics
+
+    return [topics[name] for name in sorted(topics)]
+
+
+def standard_library() -> list[str]:
+    """The source files of the standard library, without its tests: real code, about 12 million characters."""
+    return [text for _, text in _standard_library()]
+
+
+def docstrings() -> list[str]:
+    """The docstrings of the standard library's modules, classes and functions."""
+    found = []
+    for file, text in _standard_library():
+        with warnings.catch_warnings(action="ignore"):  # invalid escapes in old modules
+            tree = ast.parse(text, file)
+        described = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        found += [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, described)]
+    return [text for text in found if text]
+
+
+def documents(path: str | Path, field: str = "text") -> list[str]:
+    """A file's documents (.jsonl: one a line, .csv and .tsv: one a row, any other: the whole text), or a folder's."""
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return _folder(path, field)
+    found = _file(path, field)
+    if not found:
+        raise Mistake(f"{path} is empty: name a file with some text in it.")
+    return found
+
+
+def split(documents: Sequence[str], held_out: float = 0.1) -> tuple[list[str], list[str]]:
+    """Train and held-out documents, by characters; a single document gives its last part.
+
+    The choice depends on the texts alone, not on their order, and equal documents stay on one side.
+    """
+    if not 0 < held_out < 1:
+        raise Mistake(f"The share to hold out is {held_out}, but must lie between 0 and 1, for instance 0.1.")
+    copies: dict[str, int] = {}
+    for text in documents:
+        copies[text] = copies.get(text, 0) + 1
+    if len(copies) < 2:
+        text = "".join(copies)
+        cut = int(len(text) * (1 - held_out))
+        return [text[:cut]], [text[cut:]]
+
+    # From the longest down, hold out whichever document brings the share so far closest to the one asked for.
+    away: set[str] = set()
+    seen = held = 0
+    ranked = sorted(copies, key=lambda text: (-len(text), digest([text])))
+    for text in ranked:
+        size = len(text) * copies[text]
+        seen += size
+        if held + size / 2 < held_out * seen:
+            held += size
+            away.add(text)
+    away = away or {ranked[-1]}
+    return [text for text in documents if text not in away], [text for text in documents if text in away]
+
+
+def digest(documents: Sequence[str]) -> str:
+    """A hash of the contents, to name caches and to tell in a log what a run was trained on."""
+    content = hashlib.sha256()
+    for text in documents:
+        data = text.encode("utf-8", "surrogatepass")
+        content.update(len(data).to_bytes(8, "little") + data)
+    return content.hexdigest()[:16]
+
+
+def _standard_library() -> Iterator[tuple[str, str]]:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    for file in sorted(root.rglob("*.py")):
+        if not {"test", "tests", "idle_test", "site-packages", "dist-packages"} & set(file.relative_to(root).parts):
+            with tokenize.open(file) as lines:
+                yield str(file), lines.read()
+
+
+def _folder(path: Path, field: str) -> list[str]:
+    endings = (".txt", ".md", ".py", ".jsonl", ".csv", ".tsv")
+    files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in endings and file.is_file()]
+    shown = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+    found = [text for file in shown for text in _file(file, field)]
+    if not found:
+        raise Mistake(f"The folder {path} holds no text: {len(shown)} files in it end in {', '.join(endings)}.")
+    return found
+
+
+def _file(path: Path, field: str) -> list[str]:
+    text = _text(path)
+    readers = {".jsonl": _json_lines, ".csv": _rows, ".tsv": _rows}
+    reader = readers.get(path.suffix.lower())
+    found = list(reader(path, text, field)) if reader else [text]
+    return [text for text in found if text.strip()]
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8")
+    except FileNotFoundError:
+        raise Mistake(f"There is no file or folder {path}: check the path (here is {Path.cwd()}).") from None
+    except OSError as error:
+        raise Mistake(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise Mistake(
+            f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start} cannot be decoded; "
+            "save it as UTF-8, for instance with iconv."
+        ) from None
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _json_lines(path: Path, text: str, field: str) -> Iterator[str]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise Mistake(f"{path}, line {number}, is not JSON: {error.msg} at column {error.colno}.") from None
+        if not isinstance(record, dict):
+            raise Mistake(f'{path}, line {number}, is no JSON object: each line must read {{"{field}": "..."}}.')
+        if not isinstance(record.get(field), str):
+            problem = "holds no text in field" if field in record else "has no field"
+            raise Mistake(f"{path}, line {number}, {problem} {field!r}: its fields are {_listed(record)}.")
+        yield record[field]
+
+
+def _rows(path: Path, text: str, field: str) -> Iterator[str]:
+    csv.field_size_limit(sys.maxsize)  # its default refuses documents above 128 KiB
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    if rows.fieldnames and field not in rows.fieldnames:
+        raise Mistake(f"{path}, line 1, has no column {field!r}: its columns are {_listed(rows.fieldnames)}.")
+    try:
+        for row in rows:
+            if row[field] is None:
+                raise Mistake(f"{path}, line {rows.line_num}, is too short to have a column {field!r}.")
+            yield row[field]
+    except csv.Error as error:
+        raise Mistake(f"{path}, line {rows.line_num}, cannot be read as columns: {error}.") from None
+
+
+def _listed(names: Sequence[str] | dict) -> str:
+    return ", ".join(repr(name) for name in names) or "none"

@@ -1,0 +1,164 @@
+"""The small parts: linear maps, embeddings, norms, feed-forward layers, dropout.
+
+A part computes in the type of what it is given; norms and logits compute in float32 inside.
+"""
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from transformer.weights import Initialiser, constant, table, weight
+
+Array = jax.Array
+Activation = Callable[[Array], Array]
+
+
+def static(default: Any) -> Any:
+    """A field that is a choice rather than an array: part of the program, not of the parameters."""
+    return struct.field(pytree_node=False, default=default)
+
+
+@struct.dataclass
+class Linear:
+    """y = x W (+ b), over as many input axes as the arrow had on its left."""
+
+    kernel: Array
+    bias: Array | None = None
+    inputs: int = static(1)
+
+    @classmethod
+    def of(cls, size: Any, axes: str, bias: bool = False, initialiser: Initialiser | None = None) -> "Linear":
+        before, _, after = axes.partition("->")
+        return cls(weight(size, axes, initialiser), constant(size, after, 0.0) if bias else None, len(before.split()))
+
+    def __call__(self, x: Array) -> Array:
+        y = jnp.tensordot(x, self.kernel.astype(x.dtype), self.inputs)
+        return y if self.bias is None else y + jnp.expand_dims(self.bias.astype(x.dtype), tuple(range(x.ndim - self.inputs)))
+
+
+@struct.dataclass
+class Embedding:
+    """A table of vectors; tied to the output, the same table gives the logits."""
+
+    table: Array
+
+    @classmethod
+    def of(cls, size: Any, axes: str = "vocab embed", initialiser: Initialiser | None = None) -> "Embedding":
+        return cls(table(size, axes, initialiser))
+
+    def __call__(self, tokens: Array) -> Array:
+        return jnp.take(self.table, tokens, axis=0)
+
+    def logits(self, x: Array) -> Array:
+        return jnp.einsum("btd,vd->btv", x, self.table.astype(x.dtype), preferred_element_type=jnp.float32)
+
+
+@struct.dataclass
+class Head:
+    """An output of its own: logits in float32."""
+
+    kernel: Array
+
+    @classmethod
+    def of(cls, size: Any, axes: str = "embed -> vocab", initialiser: Initialiser | None = None) -> "Head":
+        return cls(weight(size, axes, initialiser))
+
+    def __call__(self, x: Array) -> Array:
+        return jnp.einsum("btd,dv->btv", x, self.kernel.astype(x.dtype), preferred_element_type=jnp.float32)
+
+
+@struct.dataclass
+class LayerNorm:
+    """Zero mean and unit variance along the last axis, then a learned scale and shift."""
+
+    scale: Array
+    shift: Array
+    epsilon: float = static(1e-5)
+
+    @classmethod
+    def of(cls, size: Any, epsilon: float = 1e-5, axis: str = "embed") -> "LayerNorm":
+        return cls(constant(size, axis, 1.0), constant(size, axis, 0.0), epsilon)
+
+    def __call__(self, x: Array) -> Array:
+        y = x.astype(jnp.float32)
+        y = y - y.mean(-1, keepdims=True)
+        y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + self.epsilon)
+        return (y * _along(self.scale, y) + _along(self.shift, y)).astype(x.dtype)
+
+
+@struct.dataclass
+class RMSNorm:
+    """Unit mean square along the last axis, then a learned scale."""
+
+    scale: Array
+    epsilon: float = static(1e-6)
+
+    @classmethod
+    def of(cls, size: Any, epsilon: float = 1e-6, axis: str = "embed") -> "RMSNorm":
+        return cls(constant(size, axis, 1.0), epsilon)
+
+    def __call__(self, x: Array) -> Array:
+        y = x.astype(jnp.float32)
+        y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + self.epsilon)
+        return (y * _along(self.scale, y)).astype(x.dtype)
+
+
+@struct.dataclass
+class Mlp:
+    """Up, activation, down."""
+
+    up: Linear
+    down: Linear
+    activation: Activation = static(jax.nn.gelu)
+
+    @classmethod
+    def of(cls, size: Any, activation: Activation, bias: bool = True,
+           initialiser: Initialiser | None = None, last: Initialiser | None = None) -> "Mlp":
+        return cls(Linear.of(size, "embed -> mlp", bias, initialiser),
+                   Linear.of(size, "mlp -> embed", bias, last or initialiser), activation)
+
+    def __call__(self, x: Array) -> Array:
+        return self.down(self.activation(self.up(x)))
+
+
+@struct.dataclass
+class GatedMlp:
+    """Up, multiplied by an activated gate, down: SwiGLU, GeGLU and their kin."""
+
+    gate: Linear
+    up: Linear
+    down: Linear
+    activation: Activation = static(jax.nn.silu)
+
+    @classmethod
+    def of(cls, size: Any, activation: Activation, bias: bool = False,
+           initialiser: Initialiser | None = None, last: Initialiser | None = None) -> "GatedMlp":
+        return cls(Linear.of(size, "embed -> mlp", bias, initialiser), Linear.of(size, "embed -> mlp", bias, initialiser),
+                   Linear.of(size, "mlp -> embed", bias, last or initialiser), activation)
+
+    def __call__(self, x: Array) -> Array:
+        return self.down(self.activation(self.gate(x)) * self.up(x))
+
+
+def gelu(x: Array) -> Array:
+    """Exact, with the error function: BERT's, BART's, Whisper's."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+def gelu_tanh(x: Array) -> Array:
+    """GPT-2's approximation."""
+    return jax.nn.gelu(x, approximate=True)
+
+
+def dropout(x: Array, rate: float, key: Array | None) -> Array:
+    """Zeroes a share of x and scales up the rest; without a key nothing is dropped."""
+    if key is None or rate == 0.0:
+        return x
+    kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
+    return jnp.where(kept, x / (1.0 - rate), jnp.zeros_like(x))
+
+
+def _along(vector: Array, x: Array) -> Array:
+    return jnp.expand_dims(vector.astype(x.dtype), tuple(range(x.ndim - 1)))

@@ -1,0 +1,86 @@
+"""GPT-2 (Radford et al. 2019): a decoder that predicts the next token.
+
+Pre-norm blocks and a final norm, learned positions, GELU's tanh form, logits from the token table itself.
+"""
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from transformer import masks
+from transformer.attention import Attention, Slots
+from transformer.layers import Embedding, LayerNorm, Mlp, dropout, gelu_tanh, static
+from transformer.sharding import shard
+from transformer.stack import Memory, PreNorm, Stack
+from transformer.weights import normal
+
+Array = jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    vocab: int = 50257
+    length: int = 1024
+    layers: int = 12
+    embed: int = 768
+    heads: int = 12
+
+    @property
+    def head(self) -> int:
+        return self.embed // self.heads
+
+    @property
+    def mlp(self) -> int:
+        return 4 * self.embed
+
+
+@struct.dataclass
+class GPT2:
+    tokens: Embedding
+    positions: Embedding
+    blocks: Stack
+    norm: LayerNorm
+    dropout: float = static(0.0)
+
+    @classmethod
+    def of(cls, size: Size, dropout: float = 0.0) -> "GPT2":
+        # What a block adds to the stream starts smaller the more blocks there are.
+        first, last = normal(0.02), normal(0.02 / math.sqrt(2 * size.layers))
+        block = PreNorm(
+            attention_norm=LayerNorm.of(size),
+            attention=Attention.of(size, bias=True, initialiser=first, last=last, dropout=dropout),
+            mlp_norm=LayerNorm.of(size),
+            mlp=Mlp.of(size, gelu_tanh, initialiser=first, last=last),
+            dropout=dropout)
+        return cls(Embedding.of(size), Embedding.of(size, "length embed", normal(0.01)),
+                   Stack.of(block, size.layers), LayerNorm.of(size), dropout)
+
+    def __call__(self, tokens: Array, **context: Array | None) -> Array:
+        return self.logits(self.hidden(tokens, **context))
+
+    def hidden(self, tokens: Array, *, positions: Array | None = None, present: Array | None = None,
+               segments: Array | None = None, key: Array | None = None) -> Array:
+        """The final stream. `present` marks what is not padding; `segments` keeps packed documents apart."""
+        mask = masks.decoder(tokens.shape[1], present=present, segments=segments)
+        keys = (None, None) if key is None else jax.random.split(key)
+        positions = jnp.arange(tokens.shape[1])[None] if positions is None else positions
+        x, _ = self.blocks(self._embed(tokens, positions, keys[0]), mask=mask, key=keys[1])
+        return self.norm(x)
+
+    def logits(self, hidden: Array) -> Array:
+        return shard(self.tokens.logits(hidden), "batch", "length", "vocab")
+
+    def start(self, batch: int, length: int) -> Memory:
+        return Memory(self.blocks.caches(batch, length, dtype=self.tokens.table.dtype), Slots.empty(batch, length))
+
+    def decode(self, tokens: Array, memory: Memory, present: Array | None = None) -> tuple[Array, Memory]:
+        positions, slots = memory.slots.take(tokens, present)
+        x = self._embed(tokens, jnp.maximum(positions, 0))
+        x, blocks = self.blocks(x, cache=memory.blocks, mask=masks.before(positions, slots.positions))
+        return self.logits(self.norm(x)), Memory(blocks, slots)
+
+    def _embed(self, tokens: Array, positions: Array, key: Array | None = None) -> Array:
+        x = self.tokens(tokens) + self.positions(positions)
+        return shard(dropout(x, self.dropout, key), "batch", "length", "embed")

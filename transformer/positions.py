@@ -1,0 +1,68 @@
+"""How a transformer learns the order of its tokens: added vectors, rotations of queries and keys, or biases on scores."""
+import dataclasses
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+
+def sinusoids(length: int, embed: int, longest: float = 10_000.0) -> Array:
+    """The fixed positions of 2017 [length, embed]: sines and cosines interleaved, wavelengths from 2π to longest·2π."""
+    angles = jnp.arange(length)[:, None] * frequencies(embed, longest)[None, :]
+    return jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1).reshape(length, embed)
+
+
+def frequencies(size: int, longest: float = 10_000.0) -> Array:
+    """Radians per position of each pair of channels, from 1 down to almost 1 / longest."""
+    return longest ** (-jnp.arange(0, size, 2, dtype=jnp.float32) / size)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotary:
+    """Rotary positions: at given positions [batch, length], what turns queries and keys."""
+
+    head: int
+    theta: float = 10_000.0
+
+    def __call__(self, positions: Array) -> Callable[[Array], Array]:
+        # In float32 always: bfloat16 rounds position 257 to 256.
+        angles = positions[..., None].astype(jnp.float32) * frequencies(self.head, self.theta)[None, None, :]
+        return lambda x: rotate(x, angles)
+
+
+def rotate(x: Array, angles: Array) -> Array:
+    """Turns channel i of the first half of a head with channel i of the second by the angle of its position.
+
+    (Meta's own LLaMA files interleave the pairs; Hugging Face's, like this, keep them in halves.)
+    """
+    cos, sin = jnp.cos(angles)[:, :, None, :], jnp.sin(angles)[:, :, None, :]
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
+
+
+def relative_buckets(queries: Array, keys: Array, buckets: int, reach: int, both_ways: bool) -> Array:
+    """T5's buckets [batch, query, key] of the distance key - query: exact when near, logarithmic up to `reach`."""
+    distance = keys[:, None, :] - queries[:, :, None]
+    if both_ways:
+        buckets //= 2
+        offset = jnp.where(distance > 0, buckets, 0)
+        distance = jnp.abs(distance)
+    else:
+        offset = jnp.zeros_like(distance)
+        distance = jnp.maximum(-distance, 0)
+    exact = buckets // 2
+    far = jnp.log(jnp.maximum(distance, 1) / exact) / math.log(reach / exact) * (buckets - exact)
+    far = jnp.minimum(exact + far.astype(jnp.int32), buckets - 1)
+    return offset + jnp.where(distance < exact, distance, far)
+
+
+def alibi(queries: Array, keys: Array, heads: int) -> Array:
+    """A penalty [batch, head, query, key] that grows with distance, steeper in each head than in the next."""
+    power = 2 ** math.floor(math.log2(heads))
+    slopes = 2.0 ** (-8.0 / power * jnp.arange(1, power + 1))
+    between = 2.0 ** (-4.0 / power * jnp.arange(1, 2 * (heads - power), 2))
+    distance = jnp.abs(queries[:, None, :, None] - keys[:, None, None, :])
+    return -jnp.concatenate([slopes, between])[None, :, None, None] * distance

@@ -1,0 +1,161 @@
+"""Blocks, and stacks of them: one after the other by `lax.scan`, or unrolled; rematerialised as told."""
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from transformer.attention import Attention, Cache, Slots
+from transformer.layers import dropout, static
+from transformer.sharding import shard
+from transformer.weights import stacked
+
+Array = jax.Array
+Part = Callable[[Array], Array]
+
+# What the backward pass may keep instead of computing again, by name.
+POLICIES: dict[str, Any] = {
+    "none": None,
+    "full": jax.checkpoint_policies.nothing_saveable,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "offload": jax.checkpoint_policies.offload_dot_with_no_batch_dims("device", "pinned_host"),
+}
+
+
+@struct.dataclass
+class BlockCache:
+    """What a block carries from one token to the next: its own keys and values, and those of the source."""
+
+    own: Cache
+    source: tuple[Array, Array] | None = None
+
+
+@struct.dataclass
+class PreNorm:
+    """Each part reads the normalised stream and adds to it: GPT-2, T5, LLaMA, ViT, Whisper."""
+
+    attention_norm: Part
+    attention: Attention
+    mlp_norm: Part
+    mlp: Part
+    cross_norm: Part | None = None
+    cross: Attention | None = None
+    dropout: float = static(0.0)
+
+    def __call__(self, x: Array, *, mask: Array | None = None, bias: Array | None = None,
+                 rotate: Callable[[Array], Array] | None = None, memory: Array | None = None, seen: Array | None = None,
+                 cache: BlockCache | None = None, key: Array | None = None) -> tuple[Array, BlockCache | None]:
+        keys = _keys(key)
+        attended, own = self.attention(self.attention_norm(x), mask=mask, bias=bias, rotate=rotate,
+                                       cache=cache and cache.own, key=keys[0])
+        x = x + dropout(attended, self.dropout, keys[1])
+        if self.cross is not None and self.cross_norm is not None:
+            source = cache.source if cache else self.cross.remember(memory)
+            x = x + dropout(self.cross.across(self.cross_norm(x), source, mask=seen, key=keys[2]), self.dropout, keys[3])
+        x = x + dropout(self.mlp(self.mlp_norm(x)), self.dropout, keys[4])
+        return shard(x, "batch", "length", "embed"), cache and cache.replace(own=own)
+
+
+@struct.dataclass
+class PostNorm:
+    """Each part adds to the stream, and the sum is normalised: the 2017 transformer, GPT, BERT, BART."""
+
+    attention: Attention
+    attention_norm: Part
+    mlp: Part
+    mlp_norm: Part
+    cross: Attention | None = None
+    cross_norm: Part | None = None
+    dropout: float = static(0.0)
+
+    def __call__(self, x: Array, *, mask: Array | None = None, bias: Array | None = None,
+                 rotate: Callable[[Array], Array] | None = None, memory: Array | None = None, seen: Array | None = None,
+                 cache: BlockCache | None = None, key: Array | None = None) -> tuple[Array, BlockCache | None]:
+        keys = _keys(key)
+        attended, own = self.attention(x, mask=mask, bias=bias, rotate=rotate, cache=cache and cache.own, key=keys[0])
+        x = self.attention_norm(x + dropout(attended, self.dropout, keys[1]))
+        if self.cross is not None and self.cross_norm is not None:
+            source = cache.source if cache else self.cross.remember(memory)
+            asked = self.cross.across(x, source, mask=seen, key=keys[2])
+            x = self.cross_norm(x + dropout(asked, self.dropout, keys[3]))
+        x = self.mlp_norm(x + dropout(self.mlp(x), self.dropout, keys[4]))
+        return shard(x, "batch", "length", "embed"), cache and cache.replace(own=own)
+
+
+@struct.dataclass
+class Stack:
+    """Blocks one after the other: born stacked along a first axis `layers` and scanned, or a tuple, unrolled."""
+
+    blocks: Any
+    remat: str = static("none")
+
+    @classmethod
+    def of(cls, block: Any, layers: int) -> "Stack":
+        return cls(stacked(block, layers))
+
+    def __len__(self) -> int:
+        return len(self.blocks) if isinstance(self.blocks, tuple) else len(jax.tree.leaves(self.blocks)[0])
+
+    def unrolled(self) -> "Stack":
+        """The same blocks as a tuple: more to compile, but every block can be looked at and changed by itself."""
+        if isinstance(self.blocks, tuple):
+            return self
+        return self.replace(blocks=tuple(jax.tree.map(lambda w: w[layer], self.blocks) for layer in range(len(self))))
+
+    def __call__(self, x: Array, *, cache: Any = None, key: Array | None = None, **context: Any) -> tuple[Array, Any]:
+        """Through all blocks; `context` (masks, biases, memory) is the same for each, cache and key its own."""
+
+        def through(x: Array, own: tuple[Any, Any, Any]) -> tuple[Array, Any]:
+            block, cache, key = own
+            return block(x, cache=cache, key=key, **context)
+
+        if self.remat != "none":
+            through = jax.checkpoint(through, policy=POLICIES[self.remat], prevent_cse=isinstance(self.blocks, tuple))
+        keys = None if key is None else jax.random.split(key, len(self))
+        if not isinstance(self.blocks, tuple):
+            return jax.lax.scan(through, x, (self.blocks, cache, keys))
+        caches = []
+        for layer, block in enumerate(self.blocks):
+            x, new = through(x, (block, cache and cache[layer], None if keys is None else keys[layer]))
+            caches.append(new)
+        return x, None if cache is None else tuple(caches)
+
+    def hidden(self, x: Array, **context: Any) -> Array:
+        """What enters the first block and what leaves each one [layers + 1, b, t, d]."""
+
+        def through(x: Array, block: Any) -> tuple[Array, Array]:
+            y, _ = block(x, **context)
+            return y, y
+
+        if isinstance(self.blocks, tuple):
+            states = [x]
+            for block in self.blocks:
+                states.append(through(states[-1], block)[0])
+            return jnp.stack(states)
+        return jnp.concatenate([x[None], jax.lax.scan(through, x, self.blocks)[1]])
+
+    def caches(self, batch: int, length: int, memory: Array | None = None, dtype: Any = jnp.float32) -> Any:
+        """Empty caches for every block; from a memory, also its keys and values, computed here and never again."""
+
+        def one(block: Any) -> BlockCache:
+            groups, head = block.attention.key.kernel.shape[-2:]
+            source = None if memory is None else block.cross.remember(memory)
+            return BlockCache(Cache.empty(batch, length, groups, head, dtype), source)
+
+        if isinstance(self.blocks, tuple):
+            return tuple(one(block) for block in self.blocks)
+        return jax.vmap(one)(self.blocks)
+
+
+@struct.dataclass
+class Memory:
+    """What a transformer's decoder carries from one call to the next, and where in it each position lies."""
+
+    blocks: Any
+    slots: Slots
+    seen: Array | None = None  # which source positions are there, in an encoder-decoder
+
+
+def _keys(key: Array | None) -> Any:
+    return [None] * 5 if key is None else jax.random.split(key, 5)

@@ -1,0 +1,131 @@
+"""A model is declared, then born: its leaves are promises of arrays first, and arrays later.
+
+    spec  = GPT2.of(Size(vocab=50257))        # free: no arrays, no tracing
+    model = initialise(spec, jax.random.key(0))
+"""
+import dataclasses
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Tree = TypeVar("Tree")
+Initialiser = Callable[[Array, tuple[int, ...], int], Array]  # key, shape, fan in -> values
+
+
+@dataclasses.dataclass(frozen=True)
+class Weight:
+    """A promise of an array: its shape, the name of each axis, and how it is born."""
+
+    shape: tuple[int, ...]
+    axes: tuple[str | None, ...]
+    initialiser: Initialiser
+    fan_in: int
+
+    dtype = jnp.float32
+
+
+def weight(size: Any, axes: str, initialiser: Initialiser | None = None) -> Array:
+    """A matrix: `weight(size, "embed -> heads head")` reads both lengths and fan-in from the fields of `size`."""
+    inputs, _, outputs = axes.partition("->")
+    names = (*inputs.split(), *outputs.split())
+    fan_in = math.prod(_lengths(size, tuple(inputs.split())))
+    return _promise(_lengths(size, names), _named(names), initialiser or scaled, fan_in)
+
+
+def table(size: Any, axes: str, initialiser: Initialiser | None = None) -> Array:
+    """A lookup table: rows are looked up whole, so its last axis is called `width`, which no rule splits."""
+    names = tuple(axes.split())
+    return _promise(_lengths(size, names), (*_named(names[:-1]), "width"), initialiser or normal(0.02), 1)
+
+
+def constant(size: Any, axes: str, value: float) -> Array:
+    """A scale that starts at one, or a bias that starts at zero."""
+    names = tuple(axes.split())
+    return _promise(_lengths(size, names), _named(names), lambda key, shape, fan_in: jnp.full(shape, value), 1)
+
+
+def normal(deviation: float) -> Initialiser:
+    return lambda key, shape, fan_in: deviation * jax.random.normal(key, shape)
+
+
+def scaled(key: Array, shape: tuple[int, ...], fan_in: int) -> Array:
+    """Keeps the variance of what passes through: 1 / fan-in, truncated at two deviations (which shrinks it by .8796)."""
+    return jax.random.truncated_normal(key, -2.0, 2.0, shape) / (0.87962566 * math.sqrt(fan_in))
+
+
+def stacked(block: Tree, layers: int) -> Tree:
+    """The same block `layers` times over, every weight with a leading axis, as `lax.scan` wants them."""
+
+    def one(w: Weight) -> Weight:
+        def born(key: Array, shape: tuple[int, ...], fan_in: int) -> Array:
+            keys = jax.vmap(lambda layer: jax.random.fold_in(key, layer))(jnp.arange(layers))
+            return jax.vmap(lambda key: w.initialiser(key, w.shape, fan_in))(keys)
+
+        return Weight((layers, *w.shape), ("layers", *w.axes), born, w.fan_in)
+
+    return jax.tree.map(one, block)
+
+
+def initialise(spec: Tree, key: Array) -> Tree:
+    """Every weight from a key of its own path, so that adding a weight changes no other."""
+
+    def born(path: tuple[Any, ...], w: Weight) -> Array:
+        own = jax.random.fold_in(key, zlib.crc32(name_of(path).encode()))
+        return w.initialiser(own, w.shape, w.fan_in).astype(w.dtype)
+
+    return jax.tree_util.tree_map_with_path(born, spec)
+
+
+def abstract(spec: Tree) -> Tree:
+    """The shapes and types that `initialise` would give."""
+    return jax.tree.map(lambda w: jax.ShapeDtypeStruct(w.shape, w.dtype), spec)
+
+
+def name_of(path: tuple[Any, ...]) -> str:
+    """`blocks.attention.query.kernel`: how a leaf is called in tables, rules and checkpoints."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def named(tree: Any) -> dict[str, Any]:
+    """All leaves by name."""
+    return {name_of(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+
+
+def count(tree: Any) -> int:
+    """The number of parameters, of a spec as of a model."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def describe(spec: Any) -> Iterator[tuple[str, tuple[int, ...], tuple[str | None, ...], int]]:
+    """One row a weight: path, shape, axes, count."""
+    for name, w in named(spec).items():
+        yield name, w.shape, w.axes, math.prod(w.shape)
+
+
+def edit(tree: Tree, kind: type, change: Callable[[Any], Any]) -> Tree:
+    """Surgery: `change` every part of the given kind, as in `edit(model, Attention, lambda a: a.replace(core=fused))`."""
+    return jax.tree.map(
+        lambda part: change(part) if isinstance(part, kind) else part, tree, is_leaf=lambda part: isinstance(part, kind)
+    )
+
+
+def cast_floats(tree: Tree, dtype: Any) -> Tree:
+    """The same tree in another floating type; whole numbers and keys stay as they are."""
+    return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def _promise(shape: tuple[int, ...], axes: tuple[str | None, ...], initialiser: Initialiser, fan_in: int) -> Array:
+    return cast(Array, Weight(shape, axes, initialiser, fan_in))  # typed as what it will become
+
+
+def _lengths(size: Any, names: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(int(name) if name.isdigit() else getattr(size, name) for name in names)
+
+
+def _named(names: tuple[str, ...]) -> tuple[str | None, ...]:
+    return tuple(None if name.isdigit() else name for name in names)
