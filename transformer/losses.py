@@ -23,7 +23,7 @@ def cross_entropy(logits: Array, labels: Array, smoothing: float = 0.0, z: float
     """
     normaliser = jax.nn.logsumexp(logits, -1)
     # A comparison instead of a lookup: it stays local when the vocabulary is split over devices.
-    chosen = jnp.arange(logits.shape[-1]) == labels[..., None]
+    chosen = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1) == labels[..., None]
     nats = normaliser - jnp.where(chosen, logits, 0.0).sum(-1)
     trained = nats
     if smoothing:

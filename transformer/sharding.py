@@ -72,16 +72,19 @@ def spec(axes: tuple[str | None, ...], mesh: Any, shape: tuple[int, ...] | None 
     taken: set[str] = set()
     parts: list[tuple[str, ...] | None] = []
     for place, axis in enumerate(axes):
-        wanted = _rules.get().get(axis, ()) if axis else ()
-        wanted = (wanted,) if isinstance(wanted, str) else wanted
-        part = tuple(name for name in wanted if name in mesh.shape and name not in taken and mesh.shape[name] > 1)
+        part = tuple(name for name in _wanted(axis) if name in mesh.shape and name not in taken and mesh.shape[name] > 1)
         taken.update(part)
-        ways = math.prod(mesh.shape[name] for name in part)
-        if shape and shape[place] % ways:
-            raise Mistake(f"{what or 'an array'}: axis {axis!r} has length {shape[place]}, which {'·'.join(part)}={ways} "
+        pieces = math.prod(mesh.shape[name] for name in part)
+        if shape and shape[place] % pieces:
+            raise Mistake(f"{what or 'an array'}: axis {axis!r} has length {shape[place]}, which {'·'.join(part)}={pieces} "
                           f"of the mesh does not divide; change that length or the mesh")
         parts.append(part or None)
     return PartitionSpec(*parts)
+
+
+def ways(axis: str, mesh: Mesh) -> int:
+    """Over how many devices an array axis of this name is split."""
+    return math.prod(mesh.shape.get(name, 1) for name in _wanted(axis))
 
 
 def shard(x: jax.Array, *axes: str | None) -> jax.Array:
@@ -102,3 +105,8 @@ def shardings(tree: Any, mesh: Mesh) -> Any:
         return NamedSharding(mesh, spec(w.axes, mesh, w.shape, name_of(path)))
 
     return jax.tree_util.tree_map_with_path(one, tree)
+
+
+def _wanted(axis: str | None) -> tuple[str, ...]:
+    mesh_axes = _rules.get().get(axis, ()) if axis else ()
+    return (mesh_axes,) if isinstance(mesh_axes, str) else mesh_axes

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from grain import MapDataset, ReadOptions
 
-from transformer.data.examples import Example
+from transformer.data.examples import Example, examples
 from transformer.mistakes import Mistake
 
 
@@ -27,8 +27,8 @@ def held_out_batches(dataset: MapDataset, rows: int, process: int = 0, processes
     """
     missing = -len(dataset) % rows
     if missing:
-        blank = {name: np.zeros_like(array) for name, array in dataset[0].items()}
-        dataset = MapDataset.concatenate([dataset, MapDataset.source([blank] * missing)])
+        blank = {name: np.zeros((missing, *array.shape), array.dtype) for name, array in dataset[0].items()}
+        dataset = MapDataset.concatenate([dataset, examples(**blank)])
     return dataset.batch(_share(rows, processes))[process::processes]
 
 

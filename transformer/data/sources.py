@@ -148,9 +148,9 @@ def _json_lines(path: Path, text: str, field: str) -> Iterator[str]:
 def _rows(path: Path, text: str, field: str) -> Iterator[str]:
     csv.field_size_limit(sys.maxsize)  # its default refuses documents above 128 KiB
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    if rows.fieldnames and field not in rows.fieldnames:
-        raise Mistake(f"{path}, line 1, has no column {field!r}: its columns are {_listed(rows.fieldnames)}.")
     try:
+        if rows.fieldnames and field not in rows.fieldnames:
+            raise Mistake(f"{path}, line 1, has no column {field!r}: its columns are {_listed(rows.fieldnames)}.")
         for row in rows:
             if row[field] is None:
                 raise Mistake(f"{path}, line {rows.line_num}, is too short to have a column {field!r}.")

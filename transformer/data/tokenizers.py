@@ -1,5 +1,6 @@
 """Text to ids and back: tokenizers trained in place by Hugging Face's library, and kept in the user's cache folder."""
 
+import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class Tokenizer:
         return self.encode(text) if isinstance(text, str) else np.concatenate(self.documents(text))
 
     def encode(self, text: str) -> np.ndarray:
-        return np.array(self.core.encode(text, add_special_tokens=False).ids, np.int32)
+        return np.array(self.core.encode_batch_fast([text], add_special_tokens=False)[0].ids, np.int32)
 
     def documents(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The ids of each document, closed by the end token."""
@@ -82,8 +83,9 @@ class Tokenizer:
         return self.core.decode(known, skip_special_tokens=not specials)
 
     def pieces(self, text: str) -> list[str]:
-        """The text of each token by itself."""
-        return [self.decode([id], specials=True) for id in self.encode(text)]
+        """The part of the text that each token stands for."""
+        encoding = self.core.encode(text, add_special_tokens=False)
+        return [text[start:end] for start, end in encoding.offsets]
 
     @property
     def tokens(self) -> int:
@@ -139,7 +141,7 @@ class Tokenizer:
         if any(name.startswith("##") for name in names):
             goes_on = [name.startswith("##") for name in names]
         else:
-            goes_on = [name[:1].isalpha() and name[0] not in "ĠĊĉčł" for name in names]
+            goes_on = [name[:1].isalpha() and name[0] not in "ĠĊĉč" for name in names]
         return np.pad(goes_on, (0, self.size - self.tokens)) & ~self.special
 
     @cached_property
@@ -216,14 +218,21 @@ def byte_pairs(texts: str | Sequence[str], vocab: int, multiple: int = 64) -> To
 def word_pieces(texts: str | Sequence[str], vocab: int, lowercase: bool = True, multiple: int = 64) -> Tokenizer:
     """BERT's WordPiece: words without their spaces, the pieces inside a word marked by ##."""
 
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+
     def train(texts: list[str]) -> tokenizers.Tokenizer:
+        # The trainer numbers the letters inside words in an order that changes from run to run, unless given them.
+        found = {word for text in texts for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))}
+        inside = sorted({"##" + letter for word in found for letter in word[1:]})
         core = _of(models.WordPiece(unk_token="[UNK]"))
-        core.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-        core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        core.decoder = decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(vocab_size=vocab, special_tokens=BERT, show_progress=False)
+        core.normalizer, core.pre_tokenizer = normalizer, pre_tokenizer
+        trainer = trainers.WordPieceTrainer(vocab_size=vocab, special_tokens=BERT + inside, show_progress=False)
         core.train_from_iterator(texts, trainer)
-        return core
+
+        settled = _of(models.WordPiece(core.get_vocab(), unk_token="[UNK]"), BERT)
+        settled.normalizer, settled.pre_tokenizer, settled.decoder = normalizer, pre_tokenizer, decoders.WordPiece()
+        return settled
 
     return _trained("word_pieces", texts, train, multiple, vocab, lowercase)
 
@@ -234,15 +243,31 @@ def unigrams(texts: str | Sequence[str], vocab: int, sentinels: int = 0, multipl
     def train(texts: list[str]) -> tokenizers.Tokenizer:
         core = _of(models.Unigram())
         core.pre_tokenizer = pre_tokenizers.Metaspace()
-        core.decoder = decoders.Metaspace()
         trainer = trainers.UnigramTrainer(
             vocab_size=vocab - sentinels, special_tokens=T5, unk_token="<unk>", show_progress=False
         )
         core.train_from_iterator(texts, trainer)
-        core.add_special_tokens([_token(f"<extra_id_{n}>") for n in reversed(range(sentinels))])
-        return core
+
+        settled = _of(models.Unigram(_settled(json.loads(core.to_str())["model"]["vocab"]), T5.index("<unk>"), False), T5)
+        settled.pre_tokenizer, settled.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+        settled.add_special_tokens([_token(f"<extra_id_{n}>") for n in reversed(range(sentinels))])
+        return settled
 
     return _trained("unigrams", texts, train, multiple, vocab, sentinels, smallest=len(T5) + sentinels + 1)
+
+
+def _settled(pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Unigram's pieces with scores and in an order that are the same in every process that trains them.
+
+    The trainer puts back each letter that it had pruned 0.0001 above the one before, in an order that changes from run
+    to run, and its sums differ in the last digits. The special tokens get a score that no text can make worthwhile.
+    """
+    lowest = min(score for name, score in pieces if name not in T5)
+    letters = sum(len(name) == 1 for name, _ in pieces)
+    level = lowest + 0.0001 * (letters + 1)
+    scores = {name: lowest if len(name) == 1 and score < level else score for name, score in pieces}
+    ordinary = [(name, round(score, 6)) for name, score in scores.items() if name not in T5]
+    return [(name, -1e4) for name in T5] + sorted(ordinary, key=lambda piece: (-piece[1], piece[0]))
 
 
 def _trained(
@@ -260,10 +285,12 @@ def _trained(
     texts = _listed(texts)
     key = sources.digest([kind, tokenizers.__version__, repr((vocab, *settings)), *texts])
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transformer" / f"{kind}-{key}.json"
-    try:
-        return Tokenizer.load(cache, multiple)
-    except Mistake:  # not there yet, or damaged
-        trained = Tokenizer(train(texts), multiple)
+    if cache.is_file():
+        try:
+            return Tokenizer.load(cache, multiple)
+        except Mistake:
+            pass  # damaged: train it again
+    trained = Tokenizer(train(texts), multiple)
     try:
         trained.save(cache)
     except OSError:
