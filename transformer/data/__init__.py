@@ -1,1 +1,1 @@
-"""From text to batches: sources, tokenizers, examples (windows, packing, masking, corruption), batches; numpy and Grain."""
+"""From text to batches, with numpy and Grain: sources, tokenizers, examples of several kinds, batches."""

@@ -27,7 +27,7 @@ def held_out_batches(dataset: MapDataset, rows: int, process: int = 0, processes
     """
     missing = -len(dataset) % rows
     if missing:
-        blank = {name: np.zeros((missing, *array.shape), array.dtype) for name, array in dataset[0].items()}
+        blank = {name: np.zeros((missing, *array.shape), array.dtype) for name, array in (dataset[0] or {}).items()}
         dataset = MapDataset.concatenate([dataset, examples(**blank)])
     return dataset.batch(_share(rows, processes))[process::processes]
 
@@ -39,5 +39,5 @@ def stream(batches: MapDataset, step: int = 0) -> Iterator[Example]:
 
 def _share(rows: int, processes: int) -> int:
     if rows < 1 or rows % processes:
-        raise Mistake(f"A batch of {rows} rows cannot be shared by {processes} processes: give a multiple of {processes}.")
+        raise Mistake(f"{rows} rows cannot be shared by {processes} processes: give a multiple of {processes}.")
     return rows // processes

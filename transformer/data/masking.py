@@ -95,7 +95,7 @@ def sentence_pairs(documents: Sequence[str], tokenizer: Tokenizer, length: int) 
             "tokens": tokens,
             "kinds": ((place >= len(before) + 2) & (place < size)).astype(np.int32),
             "present": place < size,
-            "follows": np.int32(follows),
+            "follows": np.array(follows, np.int32),
         }
 
     return examples(chunk=np.arange(len(chunks))).random_map(pair, seed=1)
@@ -113,7 +113,7 @@ def _chunks(documents: Sequence[str], tokenizer: Tokenizer, room: int) -> tuple[
     for number, document in enumerate(documents):
         first = len(pieces)
         for sentence in sentences(document):
-            pieces.append(tokenizer.encode(sentence))
+            pieces.append(tokenizer.encode(" " + sentence))  # as inside a text, for those that keep spaces with words
             ends.append(ends[-1] + len(pieces[-1]))
             if len(pieces) - first >= 2 and ends[-1] - ends[first] >= room:
                 chunks.append((first, len(pieces)))

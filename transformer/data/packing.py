@@ -17,7 +17,7 @@ def packed(documents: Sequence[np.ndarray], length: int) -> MapDataset:
     """
     pairs = np.array([len(document) - 1 for document in documents])
     if not (pairs > 0).any():
-        raise Mistake(f"None of {len(pairs)} documents has two tokens, which is the least to predict one from the other.")
+        raise Mistake(f"None of {len(pairs)} documents has two tokens, so there is none to predict.")
 
     # Cut the documents into pieces of at most `length` pairs: where each begins in the text, and its size.
     pairs = np.maximum(pairs, 0)

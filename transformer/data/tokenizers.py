@@ -248,7 +248,8 @@ def unigrams(texts: str | Sequence[str], vocab: int, sentinels: int = 0, multipl
         )
         core.train_from_iterator(texts, trainer)
 
-        settled = _of(models.Unigram(_settled(json.loads(core.to_str())["model"]["vocab"]), T5.index("<unk>"), False), T5)
+        pieces = _settled(json.loads(core.to_str())["model"]["vocab"])
+        settled = _of(models.Unigram(pieces, unk_id=T5.index("<unk>"), byte_fallback=False), T5)
         settled.pre_tokenizer, settled.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
         settled.add_special_tokens([_token(f"<extra_id_{n}>") for n in reversed(range(sentinels))])
         return settled

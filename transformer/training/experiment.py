@@ -1,6 +1,6 @@
 """An experiment pairs an architecture with a loss and a data pipeline."""
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import optax
 
 from transformer.losses import Loss
 
-Measure = Callable[[Any, "Experiment"], dict[str, float]]  # of a trained model
+Measure = Callable[[Any, Mapping[str, float]], dict[str, float]]  # of a model and its numbers on held-out data
 Show = Callable[[Any, Path], str]  # what a person wants to see: text, and pictures in the run's folder
 
 
@@ -19,7 +19,7 @@ class Expectation:
 
     measure: str
     threshold: float
-    baseline: float
+    baseline: float | Callable[[], float]  # what takes time to compute is computed when the run ends
     above: bool = False
 
     def met(self, value: float) -> bool:

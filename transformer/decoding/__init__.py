@@ -1,0 +1,1 @@
+"""From logits to a sequence, over any model with `start` and `decode`."""

@@ -1,0 +1,61 @@
+"""The command line from signatures: the keyword arguments of a function are its knobs, and a wrong one is refused in a sentence."""
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformer.mistakes import Mistake
+
+WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+SAYS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
+
+
+def knobs_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword arguments that have a default."""
+    return {name: p for name, p in inspect.signature(function, eval_str=True).parameters.items() if p.default is not p.empty}
+
+
+def parse(arguments: Sequence[str], *functions: Callable[..., Any]) -> list[dict[str, Any]]:
+    """Reads `--knob value`, `--knob=value` and `--flag`; one dict of what was given for each function."""
+    known = [knobs_of(function) for function in functions]
+    given: list[dict[str, Any]] = [{} for _ in functions]
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        name, equals, text = word.removeprefix("--").partition("=")
+        name = name.replace("-", "_")
+        owner = next((index for index, knobs in enumerate(known) if name in knobs), None)
+        if not word.startswith("--") or owner is None:
+            raise Mistake(_unknown(word, name, [knob for knobs in known for knob in knobs]))
+        kind = _kind(known[owner][name])
+        if kind is bool and not equals and not (rest and rest[0].lower() in WORDS):
+            text = "true"
+        elif not equals:
+            if not rest or rest[0].startswith("--"):
+                raise Mistake(f"knob {name} wants {SAYS[kind]} after it, as in --{name} {known[owner][name].default}")
+            text = rest.pop(0)
+        given[owner][name] = _read(name, text, kind)
+    return given
+
+
+def _kind(parameter: inspect.Parameter) -> type:
+    kind = parameter.annotation if parameter.annotation is not parameter.empty else type(parameter.default)
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+    return kind
+
+
+def _read(name: str, text: str, kind: type) -> Any:
+    try:
+        return WORDS[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise Mistake(f"knob {name} takes {SAYS[kind]}, not {text!r}") from None
+
+
+def _unknown(word: str, name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    guess = f" (did you mean --{near[0]}?)" if near else ""
+    return f"no knob {word!r}{guess}; there are {', '.join(sorted(names))}"
