@@ -88,7 +88,7 @@ def test_packing_keeps_every_pair_once_and_documents_apart(seed):
     documents = [np.arange(size) + 100 * number for number, size in enumerate(sizes)]  # an id tells document and place
     rows = list(packed(documents, length))
     names = ("tokens", "targets", "positions", "segments")
-    contract(rows[0], weights=("float32", length), **{name: ("int32", length) for name in names})
+    contract(rows[0], weights=("float32", length), **dict.fromkeys(names, ("int32", length)))
 
     found = collections.Counter()
     for row in rows:
@@ -119,7 +119,7 @@ def test_packing_leaves_little_room():
 
 
 def drawn(dataset, epochs=8):
-    return [example for example in dataset.seed(7).repeat(epochs).to_iter_dataset()]
+    return list(dataset.seed(7).repeat(epochs).to_iter_dataset())
 
 
 def test_masking_follows_berts_statistics(pieces):

@@ -13,8 +13,17 @@ def test_python_brings_its_own_texts():
     assert reference == sources.python_reference()
     library = sources.standard_library()
     assert len(library) > 400 and any("def dedent(text)" in text for text in library)
-    assert not any("from test import support" in text for text in library)
     assert any(text.startswith("Remove any common leading whitespace") for text in sources.docstrings())
+
+
+def test_the_standard_library_is_read_without_its_tests(tmp_path, monkeypatch):
+    for name in ("b.py", "a/c.py", "test/d.py", "a/tests/e.py", "site-packages/f.py", "a/g.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f'"""{name}"""')
+    (tmp_path / "h.py").write_bytes(b"# coding: latin-1\ndef f(x):\n    '\xe9 \\d'\n")
+    monkeypatch.setattr(sources.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    assert sources.standard_library()[:2] == ['"""a/c.py"""', '"""b.py"""']
+    assert sources.docstrings() == ["a/c.py", "b.py", "é \\d"]
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_every_process_trains_the_same_tokenizer(tmp_path):
 
 def test_what_was_trained_is_kept_and_mended(cache, monkeypatch):
     def kept():
-        return {file for file in cache.glob("byte_pairs-*")}
+        return set(cache.glob("byte_pairs-*"))
 
     before = kept()
     first = tokenizers.byte_pairs(SOME, 310)
@@ -166,7 +166,9 @@ def test_a_tokenizer_is_saved_and_loaded(tmp_path):
     ("call", "sentence"),
     [
         (lambda: tokenizers.byte_pairs(SOME, 100), "of 100 is too small for byte_pairs: give at least 261."),
-        (lambda: tokenizers.unigrams(SOME, 50, sentinels=100), "too small for unigrams: give at least 104."),
+        (lambda: tokenizers.unigrams(SOME, 50, sentinels=100), "too small for unigrams: give at least"),
+        (lambda: tokenizers.unigrams("a few letters", 13), "of 13 is too small for unigrams: give at least 14."),
+        (lambda: tokenizers.word_pieces(SOME, 100), "of 100 is too small for word_pieces: give at least 1"),
         (lambda: tokenizers.characters([""]), "There is no text to train a tokenizer on"),
         (lambda: tokenizers.words([], 100), "There is no text to train a tokenizer on"),
         (lambda: tokenizers.raw_bytes()([]), "There are no documents to tokenize"),

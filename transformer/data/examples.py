@@ -1,4 +1,8 @@
-"""Examples are dicts of arrays; a dataset is a grain.MapDataset of them, of known length and with random access."""
+"""Examples are dicts of arrays; a dataset is a grain.MapDataset of them, of known length and with random access.
+
+A random step is `dataset.random_map(step, seed=n)`, where n tells it from other steps: the run's seed comes in by
+`batches`, which begins each seed at epochs of its own.
+"""
 
 from collections.abc import Mapping
 

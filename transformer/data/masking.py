@@ -113,8 +113,11 @@ def _chunks(documents: Sequence[str], tokenizer: Tokenizer, room: int) -> tuple[
     for number, document in enumerate(documents):
         first = len(pieces)
         for sentence in sentences(document):
-            pieces.append(tokenizer.encode(" " + sentence))  # as inside a text, for those that keep spaces with words
-            ends.append(ends[-1] + len(pieces[-1]))
+            piece = tokenizer.encode(" " + sentence)  # as inside a text, for those that keep a space with its word
+            if not len(piece):
+                continue
+            pieces.append(piece)
+            ends.append(ends[-1] + len(piece))
             if len(pieces) - first >= 2 and ends[-1] - ends[first] >= room:
                 chunks.append((first, len(pieces)))
                 owner.append(number)

@@ -1,5 +1,6 @@
 """Text to ids and back: tokenizers trained in place by Hugging Face's library, and kept in the user's cache folder."""
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -254,7 +255,8 @@ def unigrams(texts: str | Sequence[str], vocab: int, sentinels: int = 0, multipl
         settled.add_special_tokens([_token(f"<extra_id_{n}>") for n in reversed(range(sentinels))])
         return settled
 
-    return _trained("unigrams", texts, train, multiple, vocab, sentinels, smallest=len(T5) + sentinels + 1)
+    letters = {" "}.union(*_listed(texts))
+    return _trained("unigrams", texts, train, multiple, vocab, sentinels, smallest=len(T5) + sentinels + len(letters))
 
 
 def _settled(pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
@@ -278,7 +280,7 @@ def _trained(
     multiple: int,
     vocab: int,
     *settings: object,
-    smallest: int = 16,
+    smallest: int = 1,
 ) -> Tokenizer:
     """Train, or read back what was trained on the same texts with the same settings."""
     if vocab < smallest:
@@ -292,10 +294,10 @@ def _trained(
         except Mistake:
             pass  # damaged: train it again
     trained = Tokenizer(train(texts), multiple)
-    try:
+    if trained.tokens > vocab:
+        raise Mistake(f"A vocabulary of {vocab} is too small for {kind}: give at least {trained.tokens}.")
+    with contextlib.suppress(OSError):  # without a cache it is trained again next time
         trained.save(cache)
-    except OSError:
-        pass  # without a cache it is trained again next time
     return trained
 
 

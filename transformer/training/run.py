@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def help_of(build: Build) -> str:
     return "\n".join([story, "", "knobs:", *lines])
 
 
-def run(build: Build, given: dict[str, Any] | None = None, *, seed: int = 0, mesh: str | None = None,
+def run(build: Build, given: Mapping[str, Any], *, seed: int = 0, mesh: str | None = None,
         resume: bool = False, check: bool = False, dtype: str | None = None, remat: str | None = None,
         accumulate: int | None = None, runs: Path = Path("runs"), coordinator: str | None = None,
         processes: int | None = None, process: int | None = None) -> Result:
@@ -90,7 +90,7 @@ def run(build: Build, given: dict[str, Any] | None = None, *, seed: int = 0, mes
     machine.remember_compilations()
     machine.join(coordinator, processes, process)
     name = Path(inspect.getfile(build)).stem
-    folder, given = _folder(runs / name, dict(given or {}, seed=seed), resume)
+    folder, given = _folder(runs / name, dict(given, seed=seed), resume)
     seed = given.pop("seed")
     changes = {"dtype": dtype, "remat": remat, "accumulate": accumulate}
     experiment = dataclasses.replace(build(**given), **{k: v for k, v in changes.items() if v is not None})
