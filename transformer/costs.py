@@ -55,7 +55,7 @@ DEVICES: dict[str, tuple[float, float, float, float]] = {
 }
 
 
-def peak(device: jax.Device) -> float:
+def peak(device: Any) -> float:
     """FLOP/s of one device: from the table if it is known, else as measured by a matmul here and now."""
     kind = device.device_kind.lower().replace(" ", "")
     for name, (rate, *_) in DEVICES.items():

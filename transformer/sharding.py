@@ -6,7 +6,7 @@
 import contextlib
 import contextvars
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -35,7 +35,7 @@ RULES: Rules = {
 _rules: contextvars.ContextVar[Rules] = contextvars.ContextVar("rules", default=RULES)
 
 
-def mesh_of(text: str, devices: list[jax.Device] | None = None) -> Mesh:
+def mesh_of(text: str, devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh from `data=2,fsdp=4`; one length may be -1 for "the rest"."""
     devices = jax.devices() if devices is None else devices
     known = sorted({axis for axes in RULES.values() for axis in ([axes] if isinstance(axes, str) else axes)})

@@ -1,4 +1,5 @@
 """Blocks, and stacks of them: one after the other by `lax.scan`, or unrolled; rematerialised as told."""
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -49,12 +50,12 @@ class PreNorm:
         keys = _keys(key)
         attended, own = self.attention(self.attention_norm(x), mask=mask, bias=bias, rotate=rotate,
                                        cache=cache and cache.own, key=keys[0])
-        x = x + dropout(attended, self.dropout, keys[1])
+        x = settled(x + dropout(attended, self.dropout, keys[1]))
         if self.cross is not None and self.cross_norm is not None:
-            source = cache.source if cache else self.cross.remember(memory)
-            x = x + dropout(self.cross.across(self.cross_norm(x), source, mask=seen, key=keys[2]), self.dropout, keys[3])
-        x = x + dropout(self.mlp(self.mlp_norm(x)), self.dropout, keys[4])
-        return shard(x, "batch", "length", "embed"), cache and cache.replace(own=own)
+            asked = self.cross.across(self.cross_norm(x), _source(self.cross, memory, cache), mask=seen, key=keys[2])
+            x = settled(x + dropout(asked, self.dropout, keys[3]))
+        x = settled(x + dropout(self.mlp(self.mlp_norm(x)), self.dropout, keys[4]))
+        return shard(x, "batch", "length", "embed"), _renewed(cache, own)
 
 
 @struct.dataclass
@@ -74,13 +75,12 @@ class PostNorm:
                  cache: BlockCache | None = None, key: Array | None = None) -> tuple[Array, BlockCache | None]:
         keys = _keys(key)
         attended, own = self.attention(x, mask=mask, bias=bias, rotate=rotate, cache=cache and cache.own, key=keys[0])
-        x = self.attention_norm(x + dropout(attended, self.dropout, keys[1]))
+        x = self.attention_norm(settled(x + dropout(attended, self.dropout, keys[1])))
         if self.cross is not None and self.cross_norm is not None:
-            source = cache.source if cache else self.cross.remember(memory)
-            asked = self.cross.across(x, source, mask=seen, key=keys[2])
-            x = self.cross_norm(x + dropout(asked, self.dropout, keys[3]))
-        x = self.mlp_norm(x + dropout(self.mlp(x), self.dropout, keys[4]))
-        return shard(x, "batch", "length", "embed"), cache and cache.replace(own=own)
+            asked = self.cross.across(x, _source(self.cross, memory, cache), mask=seen, key=keys[2])
+            x = self.cross_norm(settled(x + dropout(asked, self.dropout, keys[3])))
+        x = self.mlp_norm(settled(x + dropout(self.mlp(x), self.dropout, keys[4])))
+        return shard(x, "batch", "length", "embed"), _renewed(cache, own)
 
 
 @struct.dataclass
@@ -89,22 +89,27 @@ class Stack:
 
     blocks: Any
     remat: str = static("none")
+    unroll: bool = static(False)  # run stacked blocks one by one: faster on a CPU, slower to compile
 
     @classmethod
     def of(cls, block: Any, layers: int) -> "Stack":
         return cls(stacked(block, layers))
 
     def __len__(self) -> int:
-        return len(self.blocks) if isinstance(self.blocks, tuple) else len(jax.tree.leaves(self.blocks)[0])
+        return len(self.blocks) if isinstance(self.blocks, tuple) else jax.tree.leaves(self.blocks)[0].shape[0]
 
     def unrolled(self) -> "Stack":
         """The same blocks as a tuple: more to compile, but every block can be looked at and changed by itself."""
         if isinstance(self.blocks, tuple):
             return self
-        return self.replace(blocks=tuple(jax.tree.map(lambda w: w[layer], self.blocks) for layer in range(len(self))))
+        layers = tuple(jax.tree.map(lambda w: w[layer], self.blocks) for layer in range(len(self)))
+        return dataclasses.replace(self, blocks=layers)
 
     def __call__(self, x: Array, *, cache: Any = None, key: Array | None = None, **context: Any) -> tuple[Array, Any]:
         """Through all blocks; `context` (masks, biases, memory) is the same for each, cache and key its own."""
+
+        if self.unroll and cache is None and not isinstance(self.blocks, tuple):
+            return self.unrolled()(x, key=key, **context)
 
         def through(x: Array, own: tuple[Any, Any, Any]) -> tuple[Array, Any]:
             block, cache, key = own
@@ -155,6 +160,24 @@ class Memory:
     blocks: Any
     slots: Slots
     seen: Array | None = None  # which source positions are there, in an encoder-decoder
+
+
+def settled(x: Array) -> Array:
+    """The stream, computed here and not again: XLA would fuse the whole chain of sums behind it into every gradient."""
+    return jax.lax.optimization_barrier(x)
+
+
+def _source(cross: Attention, memory: Array | None, cache: BlockCache | None) -> tuple[Array, Array]:
+    """The keys and values of the source: remembered, or made now."""
+    if cache is not None and cache.source is not None:
+        return cache.source
+    if memory is None:
+        raise ValueError("a block with cross-attention needs the memory to attend to, or a cache that was started from one")
+    return cross.remember(memory)
+
+
+def _renewed(cache: BlockCache | None, own: Cache | None) -> BlockCache | None:
+    return None if cache is None or own is None else BlockCache(own, cache.source)
 
 
 def _keys(key: Array | None) -> Any:

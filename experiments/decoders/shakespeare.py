@@ -2,7 +2,6 @@
 
     python -m experiments shakespeare --file tinyshakespeare.txt        two cores, M minutes: N nats; nanoGPT reaches 1.88
 """
-import math
 from pathlib import Path
 
 from transformer.data import sources, tokenizers

@@ -64,7 +64,7 @@ class Side:
         def attention() -> Attention:
             attention = Attention.of(size, scale=1.0, dropout=dropout)
             folded = Attention.of(size, initialiser=normal((size.embed * size.head) ** -0.5))
-            return attention.replace(query=folded.query)
+            return dataclasses.replace(attention, query=folded.query)
 
         block = PreNorm(
             attention_norm=RMSNorm.of(size),

@@ -41,5 +41,6 @@ class Experiment:
     accumulate: int = 1  # micro-batches in a step
     dtype: str = "float32"  # of the computation; weights are float32 always
     remat: str = "none"
+    unroll: bool | None = None  # layers one by one instead of a scan; if not said, on a CPU up to 12 layers
     average: float | None = None  # of the weights over steps: the decay, .999 say; what is measured is then the average
     explosion: float = 100.0  # a gradient this many times its usual norm is not followed

@@ -1,4 +1,5 @@
 """One step of training, a pure function: (state, batch) -> (state, metrics)."""
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -36,8 +37,13 @@ class State:
 
 def born(experiment: Experiment, seed: int) -> State:
     """The state before the first step. Under `jit` with `state_shardings`, nothing ever exists unsharded."""
-    spec = edit(experiment.model, Stack, lambda stack: stack.replace(remat=experiment.remat))
-    model = initialise(spec, jax.random.key(seed))
+    def arranged(stack: Stack) -> Stack:
+        unroll = experiment.unroll
+        if unroll is None:
+            unroll = jax.default_backend() == "cpu" and len(stack) <= 12
+        return dataclasses.replace(stack, remat=experiment.remat, unroll=unroll)
+
+    model = initialise(edit(experiment.model, Stack, arranged), jax.random.key(seed))
     zero = jnp.zeros((), jnp.int32)
     return State(zero, model, experiment.optimizer.init(model), model if experiment.average else None, jnp.zeros(()), zero)
 
