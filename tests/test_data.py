@@ -167,6 +167,19 @@ def test_special_tokens_and_padding_are_never_masked(pieces):
         assert example["present"][example["masked"]].all()
 
 
+def test_what_is_not_present_is_never_masked(pieces):
+    present = np.tile([True, False], 32)[None]
+    (example,) = masked(examples(tokens=np.full((1, 64), 50, np.int32), present=present), pieces)
+    assert example["weights"].sum() == 5 and (example["masked"][:5] % 2 == 0).all()
+
+
+def test_a_word_ends_at_a_special_token(pieces):
+    inside = np.flatnonzero(pieces.continues)[0]
+    tokens = np.tile([inside, pieces.end], 32).astype(np.int32)[None]  # each between two separators
+    (example,) = masked(examples(tokens=tokens), pieces, whole_words=True)
+    assert example["weights"].sum() == 5
+
+
 def test_whole_words_are_masked_together(pieces):
     plain = sentence_pairs(REFERENCE[:30], pieces, 64)
     hidden = masked(plain, pieces, whole_words=True)

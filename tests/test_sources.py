@@ -13,7 +13,6 @@ def test_python_brings_its_own_texts():
     assert reference == sources.python_reference()
     library = sources.standard_library()
     assert len(library) > 400 and any("def dedent(text)" in text for text in library)
-    assert any(text.startswith("Remove any common leading whitespace") for text in sources.docstrings())
 
 
 def test_the_standard_library_is_read_without_its_tests(tmp_path, monkeypatch):
@@ -97,6 +96,8 @@ def test_documents_are_split_by_characters_and_never_shared(share):
 
 def test_few_documents_are_split_too():
     assert sources.split(["a" * 90, "b" * 10]) == (["a" * 90], ["b" * 10])
+    assert sources.split(["a" * 50, "b" * 30, "c" * 20], 0.3)[1] == ["b" * 30]
+    assert len(sources.split(["a" * 50, "b" * 50])[1]) == 1
     assert sources.split(["0123456789"], 0.3) == (["0123456"], ["789"])
     assert sources.split(["0123456789"] * 3, 0.3) == (["0123456"], ["789"])
     with pytest.raises(Mistake, match="share to hold out is 10"):
@@ -110,5 +111,5 @@ def test_a_digest_tells_contents_and_their_borders_apart():
 
 def test_a_json_document_survives_whole(tmp_path):
     text = 'quotes " and\nlines\tand é 日本 \u2028'
-    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}), encoding="utf-8")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}, ensure_ascii=False), encoding="utf-8")
     assert sources.documents(tmp_path / "a.jsonl") == [text]

@@ -16,6 +16,7 @@ from transformer.sharding import shard
 from transformer.weights import Initialiser
 
 Array = jax.Array
+Part = Callable[[Array], Array]
 
 
 class Core(Protocol):
@@ -31,17 +32,17 @@ def weigh(q: Array, k: Array, mask: Array | None = None, bias: Array | None = No
     q [b, t, h, k], k [b, s, g, k], mask [b, t, s] (True may look), bias [b, h, t, s] (added to the scores).
     """
     b, t, h, size = q.shape
-    grouped = q.reshape(b, t, k.shape[2], h // k.shape[2], size)
-    scores = jnp.einsum("btgrk,bsgk->bgrts", grouped, k, preferred_element_type=jnp.float32)
-    scores = scores.reshape(b, h, t, -1) * (1.0 / math.sqrt(size) if scale is None else scale)
+    s, g = k.shape[1:3]
+    # The heads of a group lie one after the other, as so many more queries.
+    queries = q.swapaxes(1, 2).reshape(b, g, h // g * t, size)
+    scores = score(queries, k.swapaxes(1, 2)).astype(jnp.float32).reshape(b, h, t, s)
+    scores = scores * (1.0 / math.sqrt(size) if scale is None else scale)
     if bias is not None:
         scores = scores + bias
     if mask is None:
         return jax.nn.softmax(scores)
-    mask = mask[:, None]
-    scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)
-    raised = jnp.where(mask, jnp.exp(scores - jax.lax.stop_gradient(scores.max(-1, keepdims=True))), 0.0)
-    return raised / jnp.maximum(raised.sum(-1, keepdims=True), jnp.finfo(jnp.float32).tiny)
+    weights = jax.nn.softmax(jnp.where(mask[:, None], scores, jnp.finfo(jnp.float32).min))
+    return jnp.where(mask.any(-1)[:, None, :, None], weights, 0.0)
 
 
 def attend(q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array | None = None,
@@ -51,8 +52,39 @@ def attend(q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array 
     if drop is not None:
         weights = drop(weights)
     b, h, t, s = weights.shape
-    grouped = weights.astype(v.dtype).reshape(b, v.shape[2], h // v.shape[2], t, s)
-    return jnp.einsum("bgrts,bsgk->btgrk", grouped, v).reshape(b, t, h, v.shape[-1])
+    g = v.shape[2]
+    told = tell(weights.astype(v.dtype).reshape(b, g, h // g * t, s), v.swapaxes(1, 2))
+    return told.reshape(b, h, t, -1).swapaxes(1, 2)
+
+
+@jax.custom_vjp
+def score(q: Array, k: Array) -> Array:
+    """Every query times every key [b, g, t, s].
+
+    This gradient and the next are written out (so there is no forward mode): of the two ways round to multiply, they turn
+    the small matrix, where XLA would turn the one that is as long as it is wide.
+    """
+    return jnp.einsum("bgtk,bgsk->bgts", q, k)
+
+
+def _score_backward(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    q, k = kept
+    return jnp.einsum("bgts,bgsk->bgtk", g, k), jnp.einsum("bgkt,bgts->bgks", q.swapaxes(2, 3), g).swapaxes(2, 3)
+
+
+@jax.custom_vjp
+def tell(weights: Array, v: Array) -> Array:
+    """The values, summed by weight [b, g, t, k]."""
+    return jnp.einsum("bgts,bgsk->bgtk", weights, v)
+
+
+def _tell_backward(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    weights, v = kept
+    return jnp.einsum("bgtk,bgsk->bgts", g, v), jnp.einsum("bgkt,bgts->bgks", g.swapaxes(2, 3), weights).swapaxes(2, 3)
+
+
+score.defvjp(lambda q, k: (score(q, k), (q, k)), _score_backward)
+tell.defvjp(lambda weights, v: (tell(weights, v), (weights, v)), _tell_backward)
 
 
 def fused(q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array | None = None,
@@ -108,6 +140,11 @@ class Slots:
         slots = jax.lax.dynamic_update_slice_in_dim(self.positions, new, self.filled, 1)
         return new, Slots(slots, self.filled + tokens.shape[1])
 
+    def forget(self, count: Array) -> "Slots":
+        """As if the last `count` tokens had never been taken."""
+        filled = self.filled - count
+        return Slots(jnp.where(jnp.arange(self.positions.shape[1])[None] < filled, self.positions, -1), filled)
+
 
 @struct.dataclass
 class Attention:
@@ -117,6 +154,8 @@ class Attention:
     key: Linear
     value: Linear
     out: Linear
+    query_norm: Part | None = None
+    key_norm: Part | None = None
     scale: float | None = static(None)
     dropout: float = static(0.0)
     core: Core = static(attend)
@@ -133,6 +172,8 @@ class Attention:
                  key: Array | None = None) -> tuple[Array, Cache | None]:
         """Self-attention; with a cache, x continues what the cache holds."""
         q, k, v = self.query(x), self.key(x), self.value(x)
+        if self.query_norm is not None and self.key_norm is not None:
+            q, k = self.query_norm(q), self.key_norm(k)
         if rotate is not None:
             q, k = rotate(q), rotate(k)
         if cache is not None:
@@ -146,8 +187,9 @@ class Attention:
 
     def across(self, x: Array, remembered: tuple[Array, Array], *, mask: Array | None = None,
                key: Array | None = None) -> Array:
-        """Cross-attention: x asks, the memory answers."""
-        return self._attend(self.query(x), *remembered, mask, None, key)
+        """Cross-attention: x asks, the memory answers. Where x has more rows, a memory answers as many in turn: its beams."""
+        folded = x.reshape(len(remembered[0]), -1, x.shape[-1])
+        return self._attend(self.query(folded), *remembered, mask, None, key).reshape(x.shape)
 
     def _attend(self, q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, key: Array | None) -> Array:
         q, k, v = shard(q, "batch", "length", "heads", None), *(shard(a, "batch", None, "groups", None) for a in (k, v))

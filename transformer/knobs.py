@@ -3,7 +3,7 @@ import difflib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ def parse(arguments: Sequence[str], *functions: Callable[..., Any]) -> list[dict
         if not word.startswith("--") or owner is None:
             raise Mistake(_unknown(word, name, [knob for knobs in known for knob in knobs]))
         kind = _kind(known[owner][name])
+        if kind not in SAYS:
+            raise Mistake(f"knob {name} cannot be given in words: it is a {kind.__name__}; give it from Python")
         if kind is bool and not equals and not (rest and rest[0].lower() in WORDS):
             text = "true"
         elif not equals:
@@ -39,6 +41,15 @@ def parse(arguments: Sequence[str], *functions: Callable[..., Any]) -> list[dict
             text = rest.pop(0)
         given[owner][name] = _read(name, text, kind)
     return given
+
+
+def fitted(given: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
+    """The same knobs, all known to the function, and paths as paths again where they were read from a file."""
+    known = knobs_of(function)
+    for name in given:
+        if name not in known:
+            raise Mistake(_unknown(name, name, list(known)))
+    return {name: Path(value) if isinstance(value, str) and _kind(known[name]) is Path else value for name, value in given.items()}
 
 
 def _kind(parameter: inspect.Parameter) -> type:

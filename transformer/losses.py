@@ -96,6 +96,7 @@ def _masked(model: Any, hidden: Array, batch: Batch, values: dict[str, Any]) -> 
 def _follows(model: Any, hidden: Array, batch: Batch) -> Result:
     verdict = model.follows(hidden)
     _, nats = cross_entropy(verdict, batch["follows"])
-    rows = jnp.asarray(len(nats), jnp.float32)
-    right = (verdict.argmax(-1) == batch["follows"]).sum().astype(jnp.float32)
-    return nats.sum(), rows, {"follows": (nats.sum(), rows), "follows_right": (right, rows)}
+    there = batch["present"].any(-1).astype(jnp.float32)  # not the blank rows that fill up a last batch
+    nats, rows = (nats * there).sum(), there.sum()
+    right = ((verdict.argmax(-1) == batch["follows"]) * there).sum()
+    return nats, rows, {"follows": (nats, rows), "follows_right": (right, rows)}

@@ -20,25 +20,82 @@ def frequencies(size: int, longest: float = 10_000.0) -> Array:
     return longest ** (-jnp.arange(0, size, 2, dtype=jnp.float32) / size)
 
 
+Scaling = Callable[[Array], Array]  # frequencies of a short context -> those of a longer one
+
+
 @dataclasses.dataclass(frozen=True)
 class Rotary:
     """Rotary positions: at given positions [batch, length], what turns queries and keys."""
 
     head: int
     theta: float = 10_000.0
+    scaling: Scaling | None = None
+    amplitude: float = 1.0  # of the turned vectors: YaRN sharpens attention with it
 
     def __call__(self, positions: Array) -> Callable[[Array], Array]:
+        turning = frequencies(self.head, self.theta)
+        turning = self.scaling(turning) if self.scaling else turning
         # In float32 always: bfloat16 rounds position 257 to 256.
-        angles = positions[..., None].astype(jnp.float32) * frequencies(self.head, self.theta)[None, None, :]
-        return lambda x: rotate(x, angles)
+        angles = positions[..., None].astype(jnp.float32) * turning[None, None, :]
+        return lambda x: rotate(x, angles, self.amplitude)
 
 
-def rotate(x: Array, angles: Array) -> Array:
+@dataclasses.dataclass(frozen=True)
+class Linear:
+    """Positions squeezed by a factor."""
+
+    factor: float
+
+    def __call__(self, turning: Array) -> Array:
+        return turning / self.factor
+
+
+@dataclasses.dataclass(frozen=True)
+class Llama3:
+    """Slow pairs squeezed, fast ones left alone, those between blended: by how often a pair turns in the old context."""
+
+    factor: float
+    slow: float
+    fast: float
+    context: int
+
+    def __call__(self, turning: Array) -> Array:
+        turns = self.context * turning / (2 * math.pi)
+        blend = jnp.clip((turns - self.slow) / (self.fast - self.slow), 0.0, 1.0)
+        return (1 - blend) * turning / self.factor + blend * turning
+
+
+@dataclasses.dataclass(frozen=True)
+class Yarn:
+    """YaRN: as Llama 3's, but the blend is a ramp over channels, between those that turn `fast` and `slow` times."""
+
+    factor: float
+    slow: float
+    fast: float
+    context: int
+    theta: float
+    whole: bool = True  # the ramp begins and ends at whole channels
+
+    def __call__(self, turning: Array) -> Array:
+        pairs = turning.shape[0]
+
+        def channel(turns: float) -> float:
+            return pairs * math.log(self.context / (turns * 2 * math.pi)) / math.log(self.theta)
+
+        low, high = channel(self.fast), channel(self.slow)
+        if self.whole:
+            low, high = math.floor(low), math.ceil(high)
+        low, high = max(low, 0), min(high, 2 * pairs - 1)
+        ramp = jnp.clip((jnp.arange(pairs) - low) / max(high - low, 0.001), 0.0, 1.0)
+        return ramp * turning / self.factor + (1 - ramp) * turning
+
+
+def rotate(x: Array, angles: Array, amplitude: float = 1.0) -> Array:
     """Turns channel i of the first half of a head with channel i of the second by the angle of its position.
 
     (Meta's own LLaMA files interleave the pairs; Hugging Face's, like this, keep them in halves.)
     """
-    cos, sin = jnp.cos(angles)[:, :, None, :], jnp.sin(angles)[:, :, None, :]
+    cos, sin = (amplitude * turn(angles)[:, :, None, :] for turn in (jnp.cos, jnp.sin))
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
 

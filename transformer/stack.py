@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from transformer.attention import Attention, Cache, Slots
+from transformer.attention import Attention, Cache, Part, Slots
 from transformer.layers import dropout, static
 from transformer.sharding import shard
-from transformer.weights import stacked
+from transformer.weights import edit, stacked
 
 Array = jax.Array
-Part = Callable[[Array], Array]
 
 # What the backward pass may keep instead of computing again, by name.
 POLICIES: dict[str, Any] = {
@@ -34,7 +33,10 @@ class BlockCache:
 
 @struct.dataclass
 class PreNorm:
-    """Each part reads the normalised stream and adds to it: GPT-2, T5, LLaMA, ViT, Whisper."""
+    """Each part reads the normalised stream and adds to it: GPT-2, T5, LLaMA, ViT, Whisper.
+
+    What a part adds can be normalised once more before it is added, as Gemma 2 does.
+    """
 
     attention_norm: Part
     attention: Attention
@@ -42,6 +44,8 @@ class PreNorm:
     mlp: Part
     cross_norm: Part | None = None
     cross: Attention | None = None
+    attention_after: Part | None = None
+    mlp_after: Part | None = None
     dropout: float = static(0.0)
 
     def __call__(self, x: Array, *, mask: Array | None = None, bias: Array | None = None,
@@ -50,11 +54,14 @@ class PreNorm:
         keys = _keys(key)
         attended, own = self.attention(self.attention_norm(x), mask=mask, bias=bias, rotate=rotate,
                                        cache=cache and cache.own, key=keys[0])
+        attended = attended if self.attention_after is None else self.attention_after(attended)
         x = settled(x + dropout(attended, self.dropout, keys[1]))
         if self.cross is not None and self.cross_norm is not None:
             asked = self.cross.across(self.cross_norm(x), _source(self.cross, memory, cache), mask=seen, key=keys[2])
             x = settled(x + dropout(asked, self.dropout, keys[3]))
-        x = settled(x + dropout(self.mlp(self.mlp_norm(x)), self.dropout, keys[4]))
+        fed = self.mlp(self.mlp_norm(x))
+        fed = fed if self.mlp_after is None else self.mlp_after(fed)
+        x = settled(x + dropout(fed, self.dropout, keys[4]))
         return shard(x, "batch", "length", "embed"), _renewed(cache, own)
 
 
@@ -88,12 +95,13 @@ class Stack:
     """Blocks one after the other: born stacked along a first axis `layers` and scanned, or a tuple, unrolled."""
 
     blocks: Any
+    kinds: tuple[int, ...] = static(())  # of each layer, where they alternate: sees far or near, say
     remat: str = static("none")
     unroll: bool = static(False)  # run stacked blocks one by one: faster on a CPU, slower to compile
 
     @classmethod
-    def of(cls, block: Any, layers: int) -> "Stack":
-        return cls(stacked(block, layers))
+    def of(cls, block: Any, layers: int, kinds: tuple[int, ...] = ()) -> "Stack":
+        return cls(stacked(block, layers), kinds)
 
     def __len__(self) -> int:
         return len(self.blocks) if isinstance(self.blocks, tuple) else jax.tree.leaves(self.blocks)[0].shape[0]
@@ -106,23 +114,35 @@ class Stack:
         return dataclasses.replace(self, blocks=layers)
 
     def __call__(self, x: Array, *, cache: Any = None, key: Array | None = None, **context: Any) -> tuple[Array, Any]:
-        """Through all blocks; `context` (masks, biases, memory) is the same for each, cache and key its own."""
-
+        """Through all blocks. Cache and key are each block's own; `context` (masks, biases, memory) is the same for all,
+        but where it is a tuple, it has one value for each kind of layer."""
         if self.unroll and cache is None and not isinstance(self.blocks, tuple):
             return self.unrolled()(x, key=key, **context)
+        scanned = not isinstance(self.blocks, tuple)
 
-        def through(x: Array, own: tuple[Any, Any, Any]) -> tuple[Array, Any]:
-            block, cache, key = own
-            return block(x, cache=cache, key=key, **context)
+        def of_kind(kind: int) -> Any:
+            own = {name: value[kind] if isinstance(value, tuple) else value for name, value in context.items()}
 
-        if self.remat != "none":
-            through = jax.checkpoint(through, policy=POLICIES[self.remat], prevent_cse=isinstance(self.blocks, tuple))
+            def through(x: Array, block: Any, cache: Any, key: Array | None) -> tuple[Array, Any]:
+                return block(x, cache=cache, key=key, **own)
+
+            if self.remat == "none":
+                return through
+            return jax.checkpoint(through, policy=POLICIES[self.remat], prevent_cse=not scanned)
+
         keys = None if key is None else jax.random.split(key, len(self))
-        if not isinstance(self.blocks, tuple):
-            return jax.lax.scan(through, x, (self.blocks, cache, keys))
+        kinds = self.kinds or (0,) * len(self)
+        through = [of_kind(kind) for kind in range(max(kinds) + 1)]
+        if scanned:
+
+            def step(x: Array, own: Any) -> tuple[Array, Any]:
+                kind, *rest = own
+                return jax.lax.switch(kind, through, x, *rest) if len(through) > 1 else through[0](x, *rest)
+
+            return jax.lax.scan(step, x, (jnp.asarray(kinds), self.blocks, cache, keys))
         caches = []
-        for layer, block in enumerate(self.blocks):
-            x, new = through(x, (block, cache and cache[layer], None if keys is None else keys[layer]))
+        for layer, (block, kind) in enumerate(zip(self.blocks, kinds, strict=True)):
+            x, new = through[kind](x, block, cache and cache[layer], None if keys is None else keys[layer])
             caches.append(new)
         return x, None if cache is None else tuple(caches)
 
@@ -160,6 +180,11 @@ class Memory:
     blocks: Any
     slots: Slots
     seen: Array | None = None  # which source positions are there, in an encoder-decoder
+
+    def forget(self, count: Array) -> "Memory":
+        """As if the last `count` tokens had never been decoded: their slots are free again."""
+        blocks = edit(self.blocks, Cache, lambda cache: cache.replace(filled=cache.filled - count))
+        return self.replace(blocks=blocks, slots=self.slots.forget(count))
 
 
 def settled(x: Array) -> Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 Array = jax.Array
 Tree = TypeVar("Tree")
+REPEATED = ("layers", "experts")  # axes along which the same weight is there several times
 Initialiser = Callable[[Array, tuple[int, ...], int], Array]  # key, shape, fan in -> values
 
 
@@ -105,6 +106,17 @@ def describe(spec: Any) -> Iterator[tuple[str, tuple[int, ...], tuple[str | None
     """One row a weight: path, shape, axes, count."""
     for name, w in named(spec).items():
         yield name, w.shape, w.axes, math.prod(w.shape)
+
+
+def inputs(w: Weight) -> int:
+    """How many axes of a matrix are multiplied away: the first that are not repeats of it, until the fan-in is used up."""
+    lengths = w.shape[repeats(w):]
+    return next(n for n in range(len(lengths) + 1) if math.prod(lengths[:n]) >= w.fan_in)
+
+
+def repeats(w: Weight) -> int:
+    """How many leading axes only say how often a weight is there."""
+    return next((place for place, axis in enumerate(w.axes) if axis not in REPEATED), len(w.axes))
 
 
 def edit(tree: Tree, kind: type, change: Callable[[Any], Any]) -> Tree:

@@ -15,12 +15,11 @@ def packed(documents: Sequence[np.ndarray], length: int) -> MapDataset:
     Segments count from 1 in each row and positions from 0 in each segment; padding is segment 0 and weighs nothing.
     A document longer than a row goes on in another one, as a segment of its own.
     """
-    pairs = np.array([len(document) - 1 for document in documents])
-    if not (pairs > 0).any():
+    pairs = np.array([max(len(document) - 1, 0) for document in documents])
+    if not pairs.any():
         raise Mistake(f"None of {len(pairs)} documents has two tokens, so there is none to predict.")
 
     # Cut the documents into pieces of at most `length` pairs: where each begins in the text, and its size.
-    pairs = np.maximum(pairs, 0)
     pieces = -(-pairs // length)
     within = _counted(pieces) * length
     begin = np.repeat(_before([len(document) for document in documents]), pieces) + within

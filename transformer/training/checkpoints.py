@@ -1,22 +1,29 @@
 """Checkpoints: saved in the background, whole or not at all, and restored onto any mesh."""
 import errno
+import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import jax
 from orbax.checkpoint import v1 as ocp
 
 from transformer.mistakes import Mistake
+from transformer.training import machine
+from transformer.weights import named
 
 _policies = ocp.training.preservation_policies
 _every = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SIGNS = ("No space left", "File too large", "Disk quota", "RESOURCE_EXHAUSTED")
 
 
 class DiskFull(OSError):
-    """A checkpoint could not be written; those before it are whole."""
+    """Something could not be written; the checkpoints before it are whole."""
 
 
 class Checkpoints:
@@ -25,6 +32,7 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int = 2) -> None:
         logging.getLogger("absl").setLevel(logging.ERROR)
         self.folder = folder
+        _drop_broken_metrics(folder)
         best = _policies.BestN(get_metric_fn=lambda m: -m["loss"], n=1, keep_checkpoints_without_metrics=False)
         self._checkpointer = ocp.training.Checkpointer(
             folder.absolute(), save_decision_policy=_every, cleanup_tmp_directories=True,
@@ -34,19 +42,19 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.wait()
-        self._checkpointer.close()
+        with room_in(self.folder):
+            self._checkpointer.close()
 
     def save(self, step: int, state: Any, loss: float | None = None) -> None:
         """Begins to save; returns as soon as training may go on."""
-        if self.steps() and self.steps()[-1] >= step:
+        if step in self.steps():
             return
-        with _full_disk(self.folder):
+        with room_in(self.folder):
             self._checkpointer.save_async(step, state, metrics=None if loss is None else {"loss": loss})
 
     def wait(self) -> None:
         """Until what was begun is on the disk."""
-        with _full_disk(self.folder):
+        with room_in(self.folder):
             self._checkpointer.wait()
 
     def steps(self) -> list[int]:
@@ -62,28 +70,63 @@ class Checkpoints:
         wanted = self.steps()[::-1] if step is None else [step]
         for number in wanted:
             try:
-                return self._checkpointer.load(number, promised)
+                return self._load(number, promised)
+            except Mistake:
+                raise
             except (OSError, ValueError, KeyError, TypeError) as error:
-                print(f"checkpoint {number} in {self.folder} is damaged ({_first_line(error)}); trying the one before it")
+                machine.say(f"checkpoint {number} in {self.folder} is damaged ({_reason(error)}); "
+                            f"put aside as damaged-{number}, trying the one before it")
+                self._put_aside(number)
         raise Mistake(f"no checkpoint in {self.folder} can be restored ({len(wanted)} tried); start the run again without --resume")
 
+    def _load(self, step: int, promised: Any) -> Any:
+        saved = self._checkpointer.metadata(step).metadata
+        there, here = ({name: leaf.shape for name, leaf in named(tree).items()} for tree in (saved, promised))
+        if there != here:
+            raise Mistake(f"checkpoint {step} in {self.folder} is of another model or optimizer: {_difference(there, here)}; "
+                          f"resume with the knobs it was begun with, or start a new run without --resume")
+        return self._checkpointer.load(step, promised)
 
-class _full_disk:
+    def _put_aside(self, step: int) -> None:
+        """Makes room for another checkpoint of this step, and deletes nothing that a person may want to look at."""
+        if jax.process_index() == 0 and (self.folder / str(step)).exists():
+            (self.folder / str(step)).rename(self.folder.parent / f"damaged-{step}")
+        machine.meet(f"damaged {step}")
+        self._checkpointer.reload()
+
+
+@contextmanager
+def room_in(folder: Path) -> Iterator[None]:
     """Says in a sentence that the disk is full, in place of whatever the writer raised."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        text = str(error)
-        full = isinstance(error, OSError) and error.errno in FULL or any(
-            sign in text for sign in ("No space left", "File too large", "Disk quota", "RESOURCE_EXHAUSTED"))
-        if error is not None and full:
-            raise DiskFull(f"no room to save a checkpoint in {self.folder}; free some space and run again with --resume: "
-                           f"the checkpoints before it are whole") from error
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "errno", None) in FULL or any(sign in str(error) for sign in SIGNS):
+            raise DiskFull(f"no room to write in {folder}; free some space and run again with --resume: "
+                           f"the checkpoints saved before are whole") from error
+        raise
 
 
-def _first_line(error: BaseException) -> str:
+def _drop_broken_metrics(folder: Path) -> None:
+    """What a killed machine left of a checkpoint's metrics would keep Orbax from opening the whole folder."""
+    for path in folder.glob("*/metrics/metrics"):
+        try:
+            json.loads(path.read_bytes())
+        except ValueError:
+            path.unlink(missing_ok=True)
+
+
+def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """The first three arrays that are not the same, by name."""
+    differ = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    differ.sort(key=lambda name: not name.startswith("model."))  # the optimizer only follows
+    said = [f"{name} has shape {there[name]} there and {here[name]} here" if name in there and name in here
+            else f"{name} is only {'there' if name in there else 'here'}" for name in differ[:3]]
+    return ", ".join(said) + (f" and {len(differ) - 3} more" if len(differ) > 3 else "")
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what went wrong at the bottom of it."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -2,10 +2,18 @@
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-CLUSTERS = {"SLURM_NTASKS": "SLURM", "OMPI_COMM_WORLD_SIZE": "Open MPI", "TPU_WORKER_HOSTNAMES": "TPU pod"}
+from transformer.mistakes import Mistake
+
+# How each launcher says how many of us it started. A SLURM allocation that runs one process has no step with several.
+CLUSTERS = {"SLURM_STEP_NUM_TASKS": "SLURM", "OMPI_COMM_WORLD_SIZE": "Open MPI", "TPU_WORKER_HOSTNAMES": "TPU pod"}
 
 
 def cache_folder() -> Path:
@@ -21,11 +29,23 @@ def remember_compilations() -> None:
 
 
 def join(coordinator: str | None, processes: int | None, process: int | None) -> None:
-    """Joins the other processes of this run, when a launcher or the command line says that there are any."""
-    if coordinator is not None:
-        jax.distributed.initialize(coordinator, processes, process)
-    elif launched():
-        jax.distributed.initialize()
+    """Joins the other processes of this run, when a launcher or the command line says that there are any.
+
+    The coordinator `auto` leaves it to JAX to find them, as on a TPU pod whose variables say nothing.
+    """
+    launcher = launched()
+    if jax.distributed.is_initialized() or not (coordinator or launcher):
+        return
+    given = () if coordinator in (None, "auto") else (coordinator, processes, process)
+    if None in given or (given and ":" not in str(coordinator)):
+        raise Mistake(f"--coordinator {coordinator} wants the address of process 0 and two numbers, as in "
+                      f"--coordinator 10.0.0.1:1234 --processes 2 --process 0")
+    try:
+        jax.distributed.initialize(*given)
+    except (RuntimeError, ValueError, ImportError, OSError, KeyError) as error:
+        raise Mistake(f"cannot join the other processes that {launcher or 'the command line'} speaks of "
+                      f"({str(error).partition(chr(10))[0][:120]}); say where they are, as in "
+                      f"--coordinator 10.0.0.1:1234 --processes 2 --process 0") from error
 
 
 def launched() -> str | None:
@@ -37,6 +57,43 @@ def launched() -> str | None:
     if "KUBERNETES_SERVICE_HOST" in os.environ and "JOB_COMPLETION_INDEX" in os.environ:
         return "Kubernetes"
     return None
+
+
+def say(text: str) -> None:
+    """Prints, in the first process only."""
+    if jax.process_index() == 0:
+        print(text, flush=True)
+
+
+def meet(where: str) -> None:
+    """Waits for all processes."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(where)
+
+
+def agreed(text: str) -> str:
+    """The text of the first process, in all of them."""
+    if jax.process_count() == 1:
+        return text
+    letters = np.frombuffer(text.encode().ljust(256), np.uint8)
+    return np.asarray(multihost_utils.broadcast_one_to_all(letters)).tobytes().decode().rstrip()
+
+
+def highest(number: int) -> Any:
+    """The largest number that any process says: asked now, known when it is read."""
+    if jax.process_count() == 1:
+        return number
+    everywhere = NamedSharding(Mesh(np.asarray(jax.devices()), ("device",)), PartitionSpec("device"))
+    said = np.full(jax.local_device_count(), number, np.int32)
+    return _highest(jax.make_array_from_process_local_data(everywhere, said))
+
+
+_highest = jax.jit(jnp.max)
+
+
+def gathered(tree: Any) -> Any:
+    """A copy of arrays that lie on several processes, whole, in each of them."""
+    return multihost_utils.process_allgather(tree, tiled=True) if jax.process_count() > 1 else tree
 
 
 def describe() -> str:

@@ -2,16 +2,18 @@
 
     if __name__ == "__main__":
         main(experiment)            # python my_idea.py --layers 8 --seed 1 --mesh data=8
+
+Exit status: 0 done; 1 cut short by a full disk or by steps that diverge, or, with --check, short of its threshold;
+2 a mistake in what was given; 130 stopped by Ctrl-C and 143 by SIGTERM, saved, to go on with --resume.
 """
+import contextlib
 import dataclasses
 import inspect
 import json
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,11 @@ from transformer import costs, knobs
 from transformer.mistakes import Mistake
 from transformer.sharding import mesh_of
 from transformer.training import machine
-from transformer.training.checkpoints import Checkpoints, DiskFull
+from transformer.training.checkpoints import Checkpoints, DiskFull, room_in
 from transformer.training.experiment import Experiment
-from transformer.training.loop import Diverged, Step, begin, evaluate, promised, train
+from transformer.training.loop import Diverged, Step, begin, check_layout, evaluate, promised, train
 from transformer.training.records import Records, curve
+from transformer.training.step import State
 from transformer.weights import count
 
 Build = Callable[..., Experiment]
@@ -41,7 +44,7 @@ class Result:
     step: int
     values: dict[str, float]
     met: bool
-    stopped: bool = False
+    stopped: int = 0  # by this signal
 
 
 def main(build: Build, arguments: Sequence[str] | None = None) -> None:
@@ -50,7 +53,7 @@ def main(build: Build, arguments: Sequence[str] | None = None) -> None:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """The command's exit status; a mistake or a full disk becomes one sentence."""
+    """The command's exit status; a mistake, a full disk or a lost cause becomes one sentence."""
     try:
         return command()
     except Mistake as mistake:
@@ -59,6 +62,9 @@ def guarded(command: Callable[[], int]) -> int:
     except (DiskFull, Diverged) as trouble:
         print(trouble, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; what was saved before can go on with --resume", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def _main(build: Build, arguments: Sequence[str]) -> int:
@@ -68,7 +74,7 @@ def _main(build: Build, arguments: Sequence[str]) -> int:
     own, options = knobs.parse(arguments, build, run)
     result = run(build, own, **options)
     if result.stopped:
-        return 130
+        return 128 + result.stopped
     return 1 if options.get("check") and not result.met else 0
 
 
@@ -89,58 +95,79 @@ def run(build: Build, given: Mapping[str, Any], *, seed: int = 0, mesh: str | No
     """
     machine.remember_compilations()
     machine.join(coordinator, processes, process)
-    name = Path(inspect.getfile(build)).stem
-    folder, given = _folder(runs / name, dict(given, seed=seed), resume)
-    seed = given.pop("seed")
-    changes = {"dtype": dtype, "remat": remat, "accumulate": accumulate}
-    experiment = dataclasses.replace(build(**given), **{k: v for k, v in changes.items() if v is not None})
-    grid = None if mesh is None else mesh_of(mesh)
+    name, options = _name(build), {"seed": seed, "dtype": dtype, "remat": remat, "accumulate": accumulate}
+    folder = _latest(runs / name) if resume else None
+    if folder is not None:
+        given, options = _begun(folder, given, options)
+    given = knobs.fitted(given, build)
+    changes = {option: value for option, value in options.items() if option != "seed" and value is not None}
+    experiment = dataclasses.replace(build(**given), **changes)
+    # Several processes always train one model: without a mesh each would train its own.
+    grid = mesh_of(mesh or "data=-1") if mesh or jax.process_count() > 1 else None
+    check_layout(experiment, grid)
+    if folder is None:
+        folder = _new(runs / name)
+        _write_down(folder, build, given, options)
     began = time.perf_counter()
-    with Checkpoints(folder / "checkpoints") as checkpoints:
-        if not resume:
-            _write_source(folder, build, {**given, "seed": seed})
-        state = checkpoints.restore(promised(experiment, grid)) if checkpoints.steps() else begin(experiment, seed, grid)
-        print(f"{name}: {count(experiment.model):,} parameters, {experiment.steps} steps on {machine.describe()}"
-              f"{f', from step {int(state.step)}' if int(state.step) else ''}; {folder}")
-        last = _follow(experiment, seed, grid, state, folder, checkpoints)
-        if last.number < experiment.steps:
-            print(f"stopped and saved at step {last.number}; go on with --resume")
-            return Result(folder, last.number, {}, met=False, stopped=True)
-    return _finish(experiment, name, folder, last, grid, time.perf_counter() - began)
+    with room_in(folder), Checkpoints(folder / "checkpoints") as checkpoints:
+        if checkpoints.steps():
+            state = checkpoints.restore(promised(experiment, grid))
+            _write_down(folder, build, given, options)  # now that they are known to fit
+        else:
+            state = begin(experiment, options["seed"], grid)
+        machine.say(f"{name}: {count(experiment.model):,} parameters, {experiment.steps} steps on {machine.describe()}"
+                    f"{f', from step {int(state.step)}' if int(state.step) else ''}; {folder}")
+        last, stopped = _follow(experiment, options["seed"], grid, state, folder, checkpoints)
+        if stopped:
+            machine.say(f"stopped and saved at step {last.number}; go on with --resume")
+            return Result(folder, last.number, {}, met=False, stopped=stopped)
+        return _finish(experiment, name, folder, last, grid, time.perf_counter() - began)
 
 
-def _follow(experiment: Experiment, seed: int, mesh: Mesh | None, state: Any, folder: Path, checkpoints: Checkpoints) -> Step:
-    """Goes through the steps: writes each one down while the next is computed, evaluates and saves now and then."""
-    start, every = int(state.step), max(experiment.steps // 10, 1)
-    peak = costs.peak(jax.devices()[0]) * jax.device_count()
-    previous, last = None, Step(start, state, {}, {}, 0)
-    with Records(folder, start, experiment.steps) as records, _signals() as asked:
+def _follow(experiment: Experiment, seed: int, mesh: Mesh | None, state: State, folder: Path,
+            checkpoints: Checkpoints) -> tuple[Step, int]:
+    """Goes through the steps, to the last or to the one after a signal: writes down, evaluates and saves now and then."""
+    start, every, stopped = int(state.step), max(experiment.steps // 10, 1), 0
+    peak = costs.peak(jax.local_devices()[0]) * (1 if mesh is None else mesh.size)
+    last, unwritten, vote = Step(start, state, {}, {}, 0), [], 0
+    with _records(folder, start, experiment.steps) as records, _signals() as heard:
         for last in train(experiment, seed=seed, mesh=mesh, state=state):
-            if previous is not None:
-                _record(records, folder, previous, peak)
-            previous = last
-            if last.number % every == 0 or last.number == experiment.steps:
-                held = evaluate(experiment, last.state.best, mesh, GLANCE)
-                records.write(last.number, {f"held_out{'' if k == 'loss' else '_' + k}": v for k, v in held.items()})
-                checkpoints.save(last.number, last.state, held["loss"])
-            if asked:
+            unwritten.append(last)
+            done = last.number == experiment.steps
+            # All processes stop at the same step: each tells the others what it heard, and reads the answer a step later.
+            vote, stopped = machine.highest(max(heard, default=0)), 0 if done else int(vote)
+            saving = done or stopped or last.number % every == 0
+            # Numbers are read a step late, so that the device never waits; what is saved has them all written down.
+            while len(unwritten) > (0 if saving else 1):
+                _record(records, folder, unwritten.pop(0), experiment.rows, peak)
+            if stopped:
                 checkpoints.save(last.number, last.state)
                 break
-        if previous is not None:
-            _record(records, folder, previous, peak)
+            if saving:
+                held = evaluate(experiment, last.state.best, mesh, GLANCE)
+                if records:
+                    records.write(last.number, {f"held_out{'' if k == 'loss' else '_' + k}": v for k, v in held.items()})
+                checkpoints.save(last.number, last.state, held["loss"])
         checkpoints.wait()
-    return last
+    return last, stopped
 
 
-def _record(records: Records, folder: Path, step: Step, peak: float) -> None:
+def _records(folder: Path, start: int, steps: int) -> contextlib.AbstractContextManager[Records | None]:
+    """The first process writes; what the others compute is the same."""
+    return Records(folder, start, steps) if jax.process_index() == 0 else contextlib.nullcontext()
+
+
+def _record(records: Records | None, folder: Path, step: Step, rows: int, peak: float) -> None:
     values = {name: float(value) for name, value in step.metrics.items()}
-    tokens = sum(step.batch[name].size for name in ("tokens", "source", "target") if name in step.batch)
     if values["refused"]:
-        kept = folder / f"refused-{step.number}.npz"
+        kept = folder / f"refused-{step.number}{f'-process-{jax.process_index()}' if jax.process_count() > 1 else ''}.npz"
         np.savez(kept, **step.batch)
-        print(f"step {step.number} refused: loss {values['loss']:.4g}, gradient norm {values['norm']:.4g}; its batch is in {kept}")
-    records.write(step.number, values)
-    records.progress(step.number, values["loss"], tokens * jax.process_count(), step.flops / peak)
+        machine.say(f"step {step.number} refused: loss {values['loss']:.4g}, gradient norm {values['norm']:.4g}; "
+                    f"its batch is in {kept}")
+    if records:
+        records.write(step.number, values)
+        tokens = sum(rows * step.batch[name][0].size for name in ("tokens", "source", "target") if name in step.batch)
+        records.progress(step.number, values["loss"], tokens, step.flops / peak)
 
 
 def _finish(experiment: Experiment, name: str, folder: Path, last: Step, mesh: Mesh | None, seconds: float) -> Result:
@@ -156,51 +183,80 @@ def _finish(experiment: Experiment, name: str, folder: Path, last: Step, mesh: M
     if expects is not None:
         story = (f"{expects.measure} {values[expects.measure]:.4f} (threshold {expects.threshold:.4f}: "
                  f"{'met' if met else 'MISSED'}; baseline {baseline:.4f}); {story}")
+    seen = machine.gathered(model) if experiment.shows else None
     if jax.process_index() == 0:
         for show in experiment.shows:
-            print(show(model, folder))
+            print(show(seen, folder))
         curve(folder, f"{name}: {story.partition(';')[0]}")
         (folder / "result.json").write_text(json.dumps({
             "name": name, "values": values, "expects": expects and {**vars(expects), "baseline": baseline}, "met": met,
             "step": last.number, "minutes": seconds / 60, "parameters": count(experiment.model),
             "machine": machine.describe()}, indent=1) + "\n")
-    print(f"{name}: {story}; {seconds / 60:.1f} minutes; {folder}")
+    machine.say(f"{name}: {story}; {seconds / 60:.1f} minutes; {folder}")
     return Result(folder, last.number, values, met)
 
 
-def _folder(parent: Path, given: dict[str, Any], resume: bool) -> tuple[Path, dict[str, Any]]:
-    """A new folder; or the latest there is, with the knobs it was begun with under those given now."""
-    if not resume:
-        folder = parent / time.strftime("%Y-%m-%d_%H-%M-%S")
-        while folder.exists() and jax.process_count() == 1:
-            folder = folder.with_name(folder.name + "x")
+def _name(build: Build) -> str:
+    """That of its file; of the function itself, when it was written in a notebook."""
+    file = Path(inspect.getfile(build))
+    return file.stem if file.exists() else build.__name__
+
+
+def _new(parent: Path) -> Path:
+    """A folder named by the time, the same in all processes."""
+    folder = parent / time.strftime("%Y-%m-%d_%H-%M-%S")
+    while folder.exists():
+        folder = folder.with_name(folder.name + "x")
+    folder = parent / machine.agreed(folder.name)
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        return folder, given
+    except OSError as error:
+        raise Mistake(f"cannot make the folder {folder} ({error.strerror}); give another place with --runs") from None
+    return folder
+
+
+def _latest(parent: Path) -> Path:
     folders = sorted(path.parent for path in parent.glob("*/knobs.json"))
     if not folders:
         raise Mistake(f"nothing to resume in {parent}; run once without --resume")
-    begun = json.loads((folders[-1] / "knobs.json").read_text())
-    return folders[-1], {**begun, **given, "seed": begun["seed"]}
+    return parent / machine.agreed(folders[-1].name)
 
 
-def _write_source(folder: Path, build: Build, given: dict[str, Any]) -> None:
-    shutil.copy(inspect.getfile(build), folder / "experiment.py")
-    (folder / "knobs.json").write_text(json.dumps(given, indent=1, default=str) + "\n")
+def _begun(folder: Path, given: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The knobs and options that a run was begun with, under those given now."""
+    begun = json.loads((folder / "knobs.json").read_text())
+    seed = begun["run"]["seed"]
+    if options["seed"] not in (0, seed):
+        raise Mistake(f"seed {options['seed']} was given, but {folder} was begun with seed {seed}; "
+                      f"leave it out, or start a new run without --resume")
+    now = {option: value for option, value in options.items() if value is not None}
+    return {**begun["experiment"], **given}, {**begun["run"], **now, "seed": seed}
 
 
-@contextmanager
+def _write_down(folder: Path, build: Build, given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """The experiment's own source and all its knobs, so that the run can be understood and resumed."""
+    if jax.process_index() == 0:
+        every = {**{name: knob.default for name, knob in knobs.knobs_of(build).items()}, **given}
+        (folder / "knobs.json").write_text(json.dumps({"experiment": every, "run": options}, indent=1, default=str) + "\n")
+        file, copy = Path(inspect.getfile(build)), folder / "experiment.py"
+        if not copy.exists():
+            with contextlib.suppress(OSError):  # what was typed at a prompt has no source
+                copy.write_text(file.read_text() if file.exists() else inspect.getsource(build))
+
+
+@contextlib.contextmanager
 def _signals() -> Iterator[list[int]]:
     """Collects Ctrl-C and SIGTERM, so that a step is finished and saved; a second one ends at once."""
-    asked: list[int] = []
+    heard: list[int] = []
 
     def hear(number: int, frame: Any) -> None:
-        if asked:
+        if heard:
             raise KeyboardInterrupt
-        asked.append(number)
+        heard.append(number)
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,0 +1,31 @@
+"""python -m transformer describe NAME     the parameter table of a model: path, shape, axes, count
+python -m transformer plan NAME         what training it would need on devices that are not here: memory, time, MFU
+
+NAME is a published model (gpt2, bert-base, llama-7b, ...) or a file with an experiment in it; its knobs follow as --knob value.
+"""
+import difflib
+import sys
+from collections.abc import Sequence
+
+from transformer import describe, plan
+from transformer.mistakes import Mistake
+from transformer.training.run import guarded
+
+COMMANDS = {"describe": describe.main, "plan": plan.main}
+
+
+def main(words: Sequence[str]) -> int:
+    if not words or words[0] in ("--help", "-h"):
+        print(__doc__)
+        return 0
+    command, *rest = words
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, 1)
+        raise Mistake(f"no command {command!r}{f' (did you mean {near[0]}?)' if near else ''}; there are {', '.join(COMMANDS)}")
+    if not rest or rest[0].startswith("-"):
+        raise Mistake(f"{command} wants a name after it, as in python -m transformer {command} gpt2")
+    return COMMANDS[command](rest[0], rest[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(lambda: main(sys.argv[1:])))

@@ -1,0 +1,21 @@
+"""Every family there is, found by the class that config.json names."""
+from collections.abc import Mapping
+from typing import Any
+
+from transformer.huggingface import decoders
+from transformer.huggingface.family import Family
+from transformer.mistakes import Mistake
+
+FAMILIES: tuple[Family, ...] = (*decoders.FAMILIES,)
+
+
+def of(config: Mapping[str, Any]) -> Family:
+    """The family of a config.json: by its class, or without one by its kind."""
+    kind, classes = config.get("model_type"), config.get("architectures") or []
+    alike = [family for family in FAMILIES if kind in (None, family.kind)]
+    for family in alike:
+        if not classes or classes[0] in family.classes:
+            return family
+    known = sorted({name for family in alike or FAMILIES for name in family.classes})
+    raise Mistake(f"config.json asks for {classes[0] if classes else 'no class'} of the kind {kind!r}, which is not supported; "
+                  f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}")

@@ -1,0 +1,7 @@
+"""DistilBERT (Sanh et al. 2019): half of BERT's layers, taught by BERT; no sentence kinds, no pooler."""
+from transformer.models.bert import Bert, Masked, MaskedHead, Size
+
+
+def masked(size: Size = Size(kinds=0, layers=6), dropout: float = 0.0) -> Masked:
+    """DistilBERT as it is distilled."""
+    return Masked(Bert.of(size, dropout), MaskedHead.of(size))

@@ -1,0 +1,103 @@
+"""ModernBERT (Warner et al. 2024): BERT rebuilt with what decoders learned since.
+
+Pre-norm blocks without biases, rotary positions, gated GELU, and layers that see everything in turn with layers that see
+their neighbourhood, each kind with a rotary base of its own. The first block reads the normalised embeddings as they are.
+"""
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from transformer import masks
+from transformer.attention import Attention
+from transformer.layers import Embedding, GatedMlp, Identity, LayerNorm, Linear, dropout, gelu, static
+from transformer.positions import Rotary
+from transformer.sharding import shard
+from transformer.stack import PreNorm, Stack
+from transformer.weights import constant, normal
+
+Array = jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    vocab: int = 50368
+    layers: int = 22
+    embed: int = 768
+    heads: int = 12
+    mlp: int = 1152
+    window: int = 128  # both ways together
+    every: int = 3  # each such layer, the first included, sees everything
+
+    @property
+    def head(self) -> int:
+        return self.embed // self.heads
+
+
+@struct.dataclass
+class ModernBert:
+    tokens: Embedding
+    embedding_norm: LayerNorm
+    blocks: Stack
+    norm: LayerNorm
+    reach: int = static(65)
+    far: Rotary = static(Rotary(64, 160_000.0))
+    near: Rotary = static(Rotary(64))
+    dropout: float = static(0.0)
+
+    @classmethod
+    def of(cls, size: Size, dropout: float = 0.0, far: float = 160_000.0, near: float = 10_000.0,
+           epsilon: float = 1e-5) -> "ModernBert":
+        initialiser = normal(0.02)
+
+        def norm() -> LayerNorm:
+            return dataclasses.replace(LayerNorm.of(size, epsilon), shift=None)
+
+        def block(layer: int) -> PreNorm:
+            return PreNorm(
+                attention_norm=norm() if layer else Identity(),
+                attention=Attention.of(size, initialiser=initialiser, dropout=dropout),
+                mlp_norm=norm(),
+                mlp=GatedMlp.of(size, gelu, initialiser=initialiser),
+                dropout=dropout)
+
+        kinds = tuple(int(layer % size.every != 0) for layer in range(size.layers))
+        blocks = Stack(tuple(block(layer) for layer in range(size.layers)), kinds)
+        return cls(Embedding.of(size), norm(), blocks, norm(), size.window // 2 + 1,
+                   Rotary(size.head, far), Rotary(size.head, near), dropout)
+
+    def encode(self, tokens: Array, *, present: Array | None = None, positions: Array | None = None,
+               segments: Array | None = None, kinds: Array | None = None, key: Array | None = None) -> Array:
+        """A vector for every token. It knows no sentence kinds: `kinds` is there for those who pass them to any encoder."""
+        positions = jnp.arange(tokens.shape[1])[None] if positions is None else positions
+        keys = (None, None) if key is None else jax.random.split(key)
+        x = shard(dropout(self.embedding_norm(self.tokens(tokens)), self.dropout, keys[0]), "batch", "length", "embed")
+        everything = masks.encoder(present=present, segments=segments)
+        nearby = everything & masks.window(positions, positions, self.reach)
+        x, _ = self.blocks(x, mask=(everything, nearby), rotate=(self.far(positions), self.near(positions)), key=keys[1])
+        return self.norm(x)
+
+
+@struct.dataclass
+class Masked:
+    """ModernBERT as it is pretrained."""
+
+    encoder: ModernBert
+    dense: Linear
+    norm: LayerNorm
+    bias: Array
+
+    @classmethod
+    def of(cls, size: Size, **choices: float) -> "Masked":
+        norm = dataclasses.replace(LayerNorm.of(size), shift=None)
+        return cls(ModernBert.of(size, **choices), Linear.of(size, "embed -> embed", initialiser=normal(0.02)), norm,
+                   constant(size, "vocab", 0.0))
+
+    def encode(self, tokens: Array, **context: Array | None) -> Array:
+        return self.encoder.encode(tokens, **context)
+
+    def words(self, hidden: Array) -> Array:
+        """Logits over the vocabulary of the word at each vector."""
+        logits = self.encoder.tokens.logits(self.norm(gelu(self.dense(hidden))))
+        return shard(logits + self.bias.astype(jnp.float32)[None, None, :], "batch", "length", "vocab")

@@ -1,0 +1,36 @@
+"""RoBERTa (Liu et al. 2019): BERT's blocks, trained longer on more text, without sentence pairs.
+
+Positions are counted over real tokens only, from after the padding token's own number.
+"""
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from transformer.layers import Embedding, static
+from transformer.models.bert import Bert, Masked, MaskedHead, Size
+
+Array = jax.Array
+
+
+@struct.dataclass
+class Roberta:
+    bert: Bert
+    pad: int = static(1)
+
+    @classmethod
+    def of(cls, size: Size, dropout: float = 0.0, pad: int = 1) -> "Roberta":
+        return cls(Bert.of(size, dropout, epsilon=1e-5), pad)
+
+    @property
+    def tokens(self) -> Embedding:
+        return self.bert.tokens
+
+    def encode(self, tokens: Array, **context: Array | None) -> Array:
+        real = (tokens != self.pad).astype(jnp.int32)
+        positions = jnp.cumsum(real, -1) * real + self.pad
+        return self.bert.encode(tokens, **{"positions": positions, **context})
+
+
+def masked(size: Size, dropout: float = 0.0, pad: int = 1) -> Masked:
+    """RoBERTa as it is pretrained."""
+    return Masked(Roberta.of(size, dropout, pad), MaskedHead.of(size, epsilon=1e-5))
