@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from transformer.mistakes import Mistake
+from transformer.pages import huge_pages
 from transformer.training.run import guarded, main
 
 HERE = Path(__file__).parent
@@ -42,5 +43,6 @@ def run(name: str, arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    huge_pages()
     words = sys.argv[1:]
     sys.exit(guarded(lambda: run(words[0], words[1:]) if words and words[0] not in ("--help", "-h") else listed()))

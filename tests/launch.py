@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from transformer.training import records
+from transformer.training import machine, records
 
 HERE = Path(__file__).parent
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-of-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+machine.remember_compilations()
 
 
 def begun(*arguments: Any, where: Path, devices: int = 1, **rest: Any) -> subprocess.Popen[str]:

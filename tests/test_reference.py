@@ -109,6 +109,7 @@ def run(request):
     return Run(arrays, names, Experiment(model=spec, loss=loss, data=None, held_out=None, rows=4, steps=10, optimizer=optimizer), batches)
 
 
+@pytest.mark.slow
 def test_the_first_gradients_are_those_of_the_reference(run):
     gradients, _, _ = jax.jit(partial(gradients_of, run.experiment.loss))(run.of("start"), run.batches[0], jax.random.key(0))
     want = named(run.of("gradient"))

@@ -21,11 +21,12 @@ from transformer.data.batches import batches
 from transformer.data.examples import examples
 from transformer.mistakes import Mistake
 from transformer.training.checkpoints import Checkpoints, DiskFull
-from transformer.training.loop import Diverged, promised
+from transformer.training.loop import promised
 from transformer.training.records import Records
 from transformer.training.run import main, run
 from transformer.weights import named
 
+SLOW = pytest.mark.slow
 LITTLE = HERE / "little.py"
 
 
@@ -120,7 +121,7 @@ def stop_at(step, monkeypatch, act):
     monkeypatch.setattr(Records, "write", watched)
 
 
-@pytest.mark.parametrize("step", [1, 13, 20])
+@pytest.mark.parametrize("step", [13, *(pytest.param(step, marks=SLOW) for step in (1, 20))])
 def test_a_run_cut_short_goes_on_to_the_same_weights(finished, tmp_path, monkeypatch, step):
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="lights out"):
         stop_at(step, patch, lambda: (_ for _ in ()).throw(RuntimeError("lights out")))
@@ -132,7 +133,7 @@ def test_a_run_cut_short_goes_on_to_the_same_weights(finished, tmp_path, monkeyp
     assert resumed.values == finished.values
 
 
-@pytest.mark.slow
+@SLOW
 def test_a_killed_run_goes_on_to_the_same_weights(finished, tmp_path):
     steps = 200
     plain = run(experiment, {"steps": steps}, runs=tmp_path / "plain")
@@ -147,6 +148,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(finished, tmp_path):
     assert steps_of(folder) == steps_of(plain.folder)
 
 
+@SLOW
 def test_a_resumed_run_keeps_its_knobs_unless_others_are_given(tmp_path, monkeypatch):
     first = run(experiment, {"steps": 2, "dropout": 0.0}, runs=tmp_path, seed=3, accumulate=1)
     second = run(experiment, {"steps": 4}, runs=tmp_path, resume=True)
@@ -158,6 +160,7 @@ def test_a_resumed_run_keeps_its_knobs_unless_others_are_given(tmp_path, monkeyp
     assert steps_of(first.folder) == steps_of(plain.folder)
 
 
+@SLOW
 def test_the_newest_run_is_resumed(tmp_path):
     for steps in (1, 2):
         newest = run(experiment, {"steps": steps}, runs=tmp_path)
@@ -165,23 +168,22 @@ def test_the_newest_run_is_resumed(tmp_path):
 
 
 @pytest.mark.parametrize("given, options, sentence", [
-    ({"layers": 2}, {}, r"checkpoint 2 .* another model or optimizer: model\..* has shape \(1, .* there and \(2, .* here"),
+    ({"layers": 2}, {}, r"checkpoint 20 .* another model or optimizer: model\..* has shape \(1, .* there and \(2, .* here"),
     ({"embed": 32}, {}, r"model\..* has shape .*16.* there and .*32.* here"),
     ({}, {"seed": 7}, "seed 7 was given, but .* was begun with seed 0; leave it out"),
     ({"colour": 1}, {}, "no knob 'colour'.*; there are dropout, embed, file"),
 ])
-def test_what_cannot_go_on_says_what_differs(tmp_path, given, options, sentence):
-    begun = run(experiment, {"steps": 2}, runs=tmp_path)
-    before = {path: path.read_bytes() for path in begun.folder.rglob("*") if path.is_file()}
+def test_what_cannot_go_on_says_what_differs(finished, given, options, sentence):
+    before = {path: path.read_bytes() for path in finished.folder.rglob("*") if path.is_file()}
     with pytest.raises(Mistake, match=sentence):
-        run(experiment, given, runs=tmp_path, resume=True, **options)
-    assert before == {path: path.read_bytes() for path in begun.folder.rglob("*") if path.is_file()}
+        run(experiment, given, runs=finished.folder.parent.parent, resume=True, **options)
+    assert before == {path: path.read_bytes() for path in finished.folder.rglob("*") if path.is_file()}
 
 
 # Stopping
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("number, status", [pytest.param(signal.SIGINT, 130, marks=SLOW), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_stops(finished, tmp_path, monkeypatch, capsys, number, status):
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
         stop_at(6, patch, lambda: os.kill(os.getpid(), number))
@@ -203,7 +205,7 @@ def test_signals_are_heard_again_after_a_run(finished):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-@pytest.mark.slow
+@SLOW
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_process_told_to_stop_leaves_cleanly(tmp_path, number, status):
     process = begun(LITTLE, "--steps", 100_000, where=tmp_path)
@@ -237,7 +239,7 @@ def spoilt(bad_steps, value):
     return build
 
 
-@pytest.mark.parametrize("value, said", [(math.nan, "loss nan"), (1e6, "gradient norm ")])
+@pytest.mark.parametrize("value, said", [(math.nan, "loss nan"), pytest.param(1e6, "gradient norm ", marks=SLOW)])
 def test_a_bad_step_is_refused_and_told(tmp_path, capsys, value, said):
     build = spoilt([6], value)
     five, six = (run(build, {"steps": steps}, runs=tmp_path / str(steps)) for steps in (5, 6))
@@ -250,17 +252,18 @@ def test_a_bad_step_is_refused_and_told(tmp_path, capsys, value, said):
     assert f"step 6 refused: {said}" in out and f"its batch is in {kept}" in out
     with np.load(kept) as saved:
         expected = batches(build().data, 8, 0)[5]
-        assert all(np.array_equal(saved[name], expected[name]) for name in expected)
+        np.testing.assert_equal(dict(saved), expected)
     assert [json.loads(line)["refused"] for line in (six.folder / "metrics.jsonl").open() if "norm" in line] == [0] * 5 + [1]
 
 
+@SLOW
 def test_one_bad_step_or_two_are_survived(tmp_path):
     result = run(spoilt([4, 5, 9], math.nan), {"steps": 10}, runs=tmp_path)
     assert result.step == 10 and result.values["nats"] < 5
     assert sorted(path.name for path in result.folder.glob("refused*")) == ["refused-4.npz", "refused-5.npz", "refused-9.npz"]
 
 
-@pytest.mark.parametrize("steps", [10, 6])
+@pytest.mark.parametrize("steps", [10, pytest.param(6, marks=SLOW)])
 def test_three_bad_steps_in_a_row_end_the_run(tmp_path, capsys, steps):
     with pytest.raises(SystemExit) as stop:
         main(spoilt([4, 5, 6], math.nan), ["--runs", str(tmp_path), "--steps", str(steps)])
@@ -273,8 +276,8 @@ def test_three_bad_steps_in_a_row_end_the_run(tmp_path, capsys, steps):
 # A full disk
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("RESOURCE_EXHAUSTED: disk"),
-                                   OSError(27, "File too large")])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), *(pytest.param(error, marks=SLOW) for error in (
+    ValueError("RESOURCE_EXHAUSTED: disk"), OSError(27, "File too large")))])
 def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, error):
     def full():
         raise error
@@ -287,6 +290,7 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, erro
     assert complained[0].startswith("no room to write in ") and "free some space and run again with --resume" in complained[0]
 
 
+@SLOW
 def test_other_errors_are_not_taken_for_a_full_disk(tmp_path, monkeypatch):
     stop_at(2, monkeypatch, lambda: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     with pytest.raises(OSError, match="Input/output") as raised:
@@ -294,7 +298,7 @@ def test_other_errors_are_not_taken_for_a_full_disk(tmp_path, monkeypatch):
     assert not isinstance(raised.value, DiskFull)
 
 
-@pytest.mark.slow
+@SLOW
 def test_after_a_really_full_disk_the_last_checkpoint_restores(tmp_path):
     good = run(experiment, {}, runs=tmp_path / "runs")
     before = final(good.folder)
@@ -328,7 +332,7 @@ def test_an_experiment_may_be_written_in_a_notebook(tmp_path):
         run(space["experiment"], {"layres": 1}, runs=tmp_path)
 
 
-@pytest.mark.slow
+@SLOW
 def test_a_file_anywhere_runs_as_a_script(tmp_path):
     (tmp_path / "my_idea.py").write_text(LITTLE.read_text())
     status, said, complained = ended(begun("my_idea.py", "--layers", 2, "--steps", 3, where=tmp_path))
@@ -338,6 +342,7 @@ def test_a_file_anywhere_runs_as_a_script(tmp_path):
     assert (folder / "result.json").exists()
 
 
+@SLOW
 def test_missing_the_number_matters_only_when_asked(tmp_path):
     def hard(steps: int = 1):
         plain = experiment(steps=steps)

@@ -1,5 +1,6 @@
 """python -m transformer describe NAME     the parameter table of a model: path, shape, axes, count
 python -m transformer plan NAME         what training it would need on devices that are not here: memory, time, MFU
+python -m transformer bench train       how fast a training step is here, beside PyTorch's with --torch PYTHON
 
 NAME is a published model (gpt2, bert-base, llama-7b, ...) or a file with an experiment in it; its knobs follow as --knob value.
 """
@@ -7,11 +8,12 @@ import difflib
 import sys
 from collections.abc import Sequence
 
-from transformer import describe, plan
+from transformer import bench, describe, plan
 from transformer.mistakes import Mistake
+from transformer.pages import huge_pages
 from transformer.training.run import guarded
 
-COMMANDS = {"describe": describe.main, "plan": plan.main}
+COMMANDS = {"describe": describe.main, "plan": plan.main, "bench": bench.main}
 
 
 def main(words: Sequence[str]) -> int:
@@ -23,9 +25,11 @@ def main(words: Sequence[str]) -> int:
         near = difflib.get_close_matches(command, COMMANDS, 1)
         raise Mistake(f"no command {command!r}{f' (did you mean {near[0]}?)' if near else ''}; there are {', '.join(COMMANDS)}")
     if not rest or rest[0].startswith("-"):
-        raise Mistake(f"{command} wants a name after it, as in python -m transformer {command} gpt2")
+        example = "train" if command == "bench" else "gpt2"
+        raise Mistake(f"{command} wants a name after it, as in python -m transformer {command} {example}")
     return COMMANDS[command](rest[0], rest[1:])
 
 
 if __name__ == "__main__":
+    huge_pages()
     sys.exit(guarded(lambda: main(sys.argv[1:])))

@@ -3,6 +3,7 @@
 One alphabet in every einsum of this codebase: b batch, t query time, s key time, d embed, h heads, g groups of heads that
 share their keys and values, r heads in a group, k head size, f mlp, v vocab.
 """
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -26,7 +27,8 @@ class Core(Protocol):
                  drop: Callable[[Array], Array] | None) -> Array: ...
 
 
-def weigh(q: Array, k: Array, mask: Array | None = None, bias: Array | None = None, scale: float | None = None) -> Array:
+def weigh(q: Array, k: Array, mask: Array | None = None, bias: Array | None = None, scale: float | None = None,
+          cap: float | None = None) -> Array:
     """How much each query listens to each key [b, h, t, s]: rows sum to one, or to zero where everything is masked.
 
     q [b, t, h, k], k [b, s, g, k], mask [b, t, s] (True may look), bias [b, h, t, s] (added to the scores).
@@ -35,8 +37,9 @@ def weigh(q: Array, k: Array, mask: Array | None = None, bias: Array | None = No
     s, g = k.shape[1:3]
     # The heads of a group lie one after the other, as so many more queries.
     queries = q.swapaxes(1, 2).reshape(b, g, h // g * t, size)
-    scores = score(queries, k.swapaxes(1, 2)).astype(jnp.float32).reshape(b, h, t, s)
+    scores = score(queries, k.swapaxes(1, 2)).reshape(b, h, t, s)
     scores = scores * (1.0 / math.sqrt(size) if scale is None else scale)
+    scores = scores if cap is None else cap * jnp.tanh(scores / cap)
     if bias is not None:
         scores = scores + bias
     if mask is None:
@@ -46,9 +49,9 @@ def weigh(q: Array, k: Array, mask: Array | None = None, bias: Array | None = No
 
 
 def attend(q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array | None = None,
-           scale: float | None = None, drop: Callable[[Array], Array] | None = None) -> Array:
+           scale: float | None = None, drop: Callable[[Array], Array] | None = None, cap: float | None = None) -> Array:
     """The weighted sum of the values [b, t, h, k]: the plain core, and the oracle of all others."""
-    weights = weigh(q, k, mask, bias, scale)
+    weights = weigh(q, k, mask, bias, scale, cap)
     if drop is not None:
         weights = drop(weights)
     b, h, t, s = weights.shape
@@ -59,16 +62,17 @@ def attend(q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array 
 
 @jax.custom_vjp
 def score(q: Array, k: Array) -> Array:
-    """Every query times every key [b, g, t, s].
+    """Every query times every key [b, g, t, s], in float32.
 
     This gradient and the next are written out (so there is no forward mode): of the two ways round to multiply, they turn
     the small matrix, where XLA would turn the one that is as long as it is wide.
     """
-    return jnp.einsum("bgtk,bgsk->bgts", q, k)
+    return jnp.einsum("bgtk,bgsk->bgts", q, k, preferred_element_type=jnp.float32)
 
 
 def _score_backward(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
     q, k = kept
+    g = g.astype(q.dtype)
     return jnp.einsum("bgts,bgsk->bgtk", g, k), jnp.einsum("bgkt,bgts->bgks", q.swapaxes(2, 3), g).swapaxes(2, 3)
 
 
@@ -96,6 +100,17 @@ def fused(q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array |
     mask = None if mask is None else mask[:, None]
     attended = jax.nn.dot_product_attention(q, k, v, bias, mask, scale=scale, implementation="cudnn" if on_gpu else "xla")
     return attended if mask is None else jnp.where(mask.any(-1).swapaxes(1, 2)[..., None], attended, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Capped:
+    """The plain core, its scores squeezed between -cap and cap: Gemma 2's."""
+
+    cap: float
+
+    def __call__(self, q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array | None = None,
+                 scale: float | None = None, drop: Callable[[Array], Array] | None = None) -> Array:
+        return attend(q, k, v, mask, bias, scale, drop, self.cap)
 
 
 @struct.dataclass

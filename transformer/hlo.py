@@ -106,6 +106,11 @@ class Program:
                 contracted = math.prod(left.lengths[axis] for axis in instruction.axes("lhs_contracting_dims"))
                 yield Matmul(2 * times * out * contracted, times * (left.elements + right.elements + out))
 
+    def stacked(self) -> int:
+        """Bytes that loops write piece by piece: what the layers of a scan keep for the backward pass, and their gradients."""
+        return sum(instruction.shapes[0].bytes for instruction, _, times in self._walk(self.entry, 1)
+                   if instruction.opcode == "dynamic-update-slice" and times > 1)
+
     def _walk(self, computation: Computation, times: int) -> Iterator[tuple[Instruction, Computation, int]]:
         """Every instruction, with where it stands and how often it runs."""
         for instruction in computation.values():
@@ -128,7 +133,7 @@ class Program:
         return bool(slices) and all(slice == {reduce.shapes[place].elements // pieces} for slice in slices)
 
     def _slices(self, name: str, computation: Computation) -> set[int]:
-        """How many elements are kept of a value; zero stands for a use of the whole."""
+        """How many elements its users keep of a value."""
         kept: set[int] = set()
         for user in _users(name, computation):
             inner = self._called(user)
@@ -142,7 +147,7 @@ class Program:
                     if parameter.opcode == "parameter" and parameter.inside in numbers:
                         kept |= self._slices(parameter.name, inner)
             else:
-                kept.add(0)
+                kept.add(computation[name].shapes[0].elements)
         return kept
 
     def _group(self, instruction: Instruction) -> tuple[int, ...]:

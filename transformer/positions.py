@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 
@@ -17,7 +18,8 @@ def sinusoids(length: int, embed: int, longest: float = 10_000.0) -> Array:
 
 def frequencies(size: int, longest: float = 10_000.0) -> Array:
     """Radians per position of each pair of channels, from 1 down to almost 1 / longest."""
-    return longest ** (-jnp.arange(0, size, 2, dtype=jnp.float32) / size)
+    # In 64 bits, before the program runs: at position 10 000 an error of one bit would be one of 0.0006 radians.
+    return jnp.asarray(longest ** (-np.arange(0, size, 2) / size), jnp.float32)
 
 
 Scaling = Callable[[Array], Array]  # frequencies of a short context -> those of a longer one

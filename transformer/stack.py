@@ -121,7 +121,7 @@ class Stack:
         scanned = not isinstance(self.blocks, tuple)
 
         def of_kind(kind: int) -> Any:
-            own = {name: value[kind] if isinstance(value, tuple) else value for name, value in context.items()}
+            own = _of_kind(context, kind)
 
             def through(x: Array, block: Any, cache: Any, key: Array | None) -> tuple[Array, Any]:
                 return block(x, cache=cache, key=key, **own)
@@ -153,10 +153,10 @@ class Stack:
             y, _ = block(x, **context)
             return y, y
 
-        if isinstance(self.blocks, tuple):
+        if isinstance(self.blocks, tuple) or self.kinds:
             states = [x]
-            for block in self.blocks:
-                states.append(through(states[-1], block)[0])
+            for block, kind in zip(self.unrolled().blocks, self.kinds or (0,) * len(self), strict=True):
+                states.append(block(states[-1], **_of_kind(context, kind))[0])
             return jnp.stack(states)
         return jnp.concatenate([x[None], jax.lax.scan(through, x, self.blocks)[1]])
 
@@ -185,6 +185,10 @@ class Memory:
         """As if the last `count` tokens had never been decoded: their slots are free again."""
         blocks = edit(self.blocks, Cache, lambda cache: cache.replace(filled=cache.filled - count))
         return self.replace(blocks=blocks, slots=self.slots.forget(count))
+
+
+def _of_kind(context: dict[str, Any], kind: int) -> dict[str, Any]:
+    return {name: value[kind] if isinstance(value, tuple) else value for name, value in context.items()}
 
 
 def settled(x: Array) -> Array:

@@ -61,15 +61,20 @@ def scaled(key: Array, shape: tuple[int, ...], fan_in: int) -> Array:
 
 def stacked(block: Tree, layers: int) -> Tree:
     """The same block `layers` times over, every weight with a leading axis, as `lax.scan` wants them."""
+    return repeated(block, layers, "layers")
+
+
+def repeated(part: Tree, times: int, axis: str) -> Tree:
+    """The same part several times over, along a new first axis of this name, each born from a key of its own."""
 
     def one(w: Weight) -> Weight:
         def born(key: Array, shape: tuple[int, ...], fan_in: int) -> Array:
-            keys = jax.vmap(lambda layer: jax.random.fold_in(key, layer))(jnp.arange(layers))
+            keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(jnp.arange(times))
             return jax.vmap(lambda key: w.initialiser(key, w.shape, fan_in))(keys)
 
-        return Weight((layers, *w.shape), ("layers", *w.axes), born, w.fan_in)
+        return Weight((times, *w.shape), (axis, *w.axes), born, w.fan_in)
 
-    return jax.tree.map(one, block)
+    return jax.tree.map(one, part)
 
 
 def initialise(spec: Tree, key: Array) -> Tree:

@@ -30,7 +30,32 @@ class Carried:
         return cls(cache, row_axes(model, asked.length, asked.memory, asked.seen))
 
     @classmethod
-    def row_axes(model: Any, length: int, memory: Any = None, seen: Array | None = None) -> tuple[int | None, ...]:
+    def prefilled(cls, model: Any, asked: Asked) -> "Carried":
+        """All of the prompt but its last token, which the first step feeds: many tokens at once, and no logits."""
+        carried, before = cls.started(model, asked), asked.prompt[:, :-1]
+        if before.shape[1] == 0:
+            return carried
+        return carried.decode(model, jnp.maximum(before, 0), before >= 0)[1]
+
+    def decode(self, model: Any, tokens: Array, present: Array | None = None) -> tuple[Array, "Carried"]:
+        logits, cache = model.decode(tokens, self.cache, present)
+        return logits, self.replace(cache=cache)
+
+    def repeat(self, times: int) -> "Carried":
+        """Every row this many times over."""
+        return self._each(lambda leaf, axis: jnp.repeat(leaf, times, axis))
+
+    def take(self, rows: Array) -> "Carried":
+        """These rows, in this order."""
+        return self._each(lambda leaf, axis: jnp.take(leaf, rows, axis))
+
+    def _each(self, change: Any) -> "Carried":
+        leaves, tree = jax.tree.flatten(self.cache)
+        leaves = [leaf if axis is None else change(leaf, axis) for leaf, axis in zip(leaves, self.axes, strict=True)]
+        return self.replace(cache=tree.unflatten(leaves))
+
+
+def row_axes(model: Any, length: int, memory: Any = None, seen: Array | None = None) -> tuple[int | None, ...]:
     """Found by asking for two rows and for three; what `decode` hands back untouched is lent if the model can share it."""
 
     def shapes(rows: int) -> list[Any]:

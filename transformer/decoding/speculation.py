@@ -42,7 +42,7 @@ class Draft:
     def guess(self, own: Carried, text: Text, count: int, vocab: int, pick: Any, process: Process, key: Array) -> tuple[Array, Array, Any]:
         def through(carry: tuple[Carried, Text], step: Array) -> tuple[tuple[Carried, Text], tuple[Array, Array]]:
             own, text = carry
-            logits, own = own.decode(self.model, text.last(1))
+            logits, own = own.decode(self.model, text.last(1), (text.new < text.most)[None, None])
             chances = pick.chances(process(logits[:, -1], text), text)[0]
             token = jax.random.categorical(jax.random.fold_in(key, step), jnp.log(chances)).astype(jnp.int32)
             return (own, text.write(token[None])), (token, chances)
@@ -132,11 +132,13 @@ class Speculative:
         vocab = jax.eval_shape(lambda: row.carried.decode(model, text.last(1)))[0].shape[-1]
         guesses, doubts, guesser = self.guesser.guess(row.guesser, text, self.ahead, vocab, self.pick, process, guessing)
         read = jnp.concatenate([text.last(1), guesses[None]], 1)
-        logits, carried = row.carried.decode(model, read)
+        # What lies beyond what was asked is not read: the model may have no positions for it.
+        there = jnp.arange(self.ahead + 1) < text.most - text.new
+        logits, carried = row.carried.decode(model, read, there[None])
         logs, chances = self._judged(logits[0], text, guesses, process)
         new = tested(guesses, doubts, chances, testing)
         count = jnp.where(row.done, 0, _fitting(new, text))
-        there = jnp.arange(self.ahead + 1) < count
+        there = there & (jnp.arange(self.ahead + 1) < count)
         logprobs = jnp.where(there, jnp.take_along_axis(logs, jnp.maximum(new, 0)[:, None], -1)[:, 0], 0.0)
         grown = text.replace(tokens=_put(text.tokens, jnp.where(there, new, -1), text.end), end=text.end + count)
         done = row.done | (grown.new >= text.most) | (there & text.ending(new)).any()

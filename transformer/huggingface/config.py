@@ -48,6 +48,11 @@ class Config:
             raise Mistake(f"{self.where} has no {name}, without which the model cannot be built; add it")
         return default if value is None else value
 
+    def given(self, name: str, default: Any) -> Any:
+        """A setting whose null means something else than its absence."""
+        self._asked.add(name)
+        return self.values.get(name, default)
+
     def expect(self, **settings: Any) -> None:
         """Settings that have one value here: another one is refused."""
         for name, only in settings.items():
@@ -74,9 +79,9 @@ class Config:
                               f"remove it if the model does not depend on it")
 
 
-def activation_name(activation: Any, known: Mapping[str, Any] = ACTIVATIONS) -> str:
-    """The first name that their config has for an activation of ours."""
-    for name, function in known.items():
-        if function is activation:
-            return name
-    raise Mistake(f"Hugging Face has no name for the activation {activation!r}; there are {', '.join(known)}")
+def activation_name(activation: Any, favourite: str = "", known: Mapping[str, Any] = ACTIVATIONS) -> str:
+    """What their config calls an activation of ours: the favourite of its names, or the first."""
+    names = [name for name, function in known.items() if function is activation]
+    if not names:
+        raise Mistake(f"Hugging Face has no name for the activation {activation!r}; there are {', '.join(known)}")
+    return favourite if favourite in names else names[0]

@@ -21,6 +21,8 @@ from transformer.weights import Weight, name_of, named
 
 PIECE = 128 * 2**20  # bytes: what is larger is put together on an accelerator rather than here
 
+STRIP = 16  # columns: 64 bytes of float32, a line of cache
+
 
 class Loaded(NamedTuple):
     model: Any
@@ -116,7 +118,15 @@ def _put(buffer: jax.Array, piece: jax.Array, place: tuple[Any, ...]) -> jax.Arr
 
 
 def _copy(to: np.ndarray, array: np.ndarray) -> None:
-    to[...] = array
+    """What is turned on its way is copied in strips, or every number would cost a line of the processor's cache."""
+    nearest = int(np.argmin(array.strides)) if array.size and array.ndim > 1 else array.ndim - 1
+    if nearest == array.ndim - 1:
+        to[...] = array
+        return
+    to, array = (np.moveaxis(one, (nearest, -1), (-2, -1)) for one in (to, array))
+    for place in np.ndindex(array.shape[:-2]):
+        for start in range(0, array.shape[-1], STRIP):
+            to[place][:, start:start + STRIP] = array[place][:, start:start + STRIP]
 
 
 def _empty(shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:

@@ -16,6 +16,7 @@ from transformer.stack import Stack
 from transformer.weights import edit, named
 
 OLD = ("torch_dtype", "rope_theta", "rope_scaling", "transformers_version")  # said anew in other words
+TOKENS = {"bos_token_id": None, "eos_token_id": None}  # or transformers would take GPT-2's
 
 
 def save(directory: str | Path, model: Any, tokenizer: Tokenizer | None = None, config: Mapping[str, Any] | None = None,
@@ -49,9 +50,11 @@ def described(model: Any, config: Mapping[str, Any] | None = None) -> tuple[Fami
         if not isinstance(model, family.models):
             continue
         try:
-            settings = {"model_type": family.kind, "architectures": [family.classes[0]], **config, **family.write(model)}
-            if sketch(family.read(Config(settings))) == sketch(model):
-                return family, settings
+            own = {"model_type": family.kind, "architectures": [family.classes[0]], **TOKENS, **family.write(model)}
+            # What the config says stands where the model does not contradict it: lengths, special tokens.
+            for settings in ({**own, **config}, {**own, **config, **family.write(model)}):
+                if _gives(family, settings, model):
+                    return family, settings
             reasons.append(f"{family.kind} has no setting for some of its parts or choices")
         except Mistake as error:
             reasons.append(f"{family.kind}: {error}")
@@ -59,6 +62,14 @@ def described(model: Any, config: Mapping[str, Any] | None = None) -> tuple[Fami
     raise Mistake(f"this {type(model).__name__} cannot be saved as "
                   f"{config['architectures'] if named_there else 'any class of Hugging Face'}: "
                   f"{'; '.join(reasons) or 'there are ' + ', '.join(known)}")
+
+
+def _gives(family: Family, settings: dict[str, Any], model: Any) -> bool:
+    """Whether these settings are of this model."""
+    try:
+        return sketch(family.read(Config(settings))) == sketch(model)
+    except Mistake:
+        return False
 
 
 def sketch(model: Any) -> Any:

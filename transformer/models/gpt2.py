@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from transformer import masks
-from transformer.attention import Attention, Slots
-from transformer.layers import Embedding, LayerNorm, Mlp, dropout, gelu_tanh, static
+from transformer.attention import Attention, Part, Slots
+from transformer.layers import Activation, Embedding, Head, LayerNorm, Mlp, dropout, gelu_tanh, static
 from transformer.sharding import shard
 from transformer.stack import Memory, PreNorm, Stack
 from transformer.weights import normal
@@ -26,14 +26,14 @@ class Size:
     layers: int = 12
     embed: int = 768
     heads: int = 12
+    mlp: int = 0  # unless given, four times embed
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mlp", self.mlp or 4 * self.embed)
 
     @property
     def head(self) -> int:
         return self.embed // self.heads
-
-    @property
-    def mlp(self) -> int:
-        return 4 * self.embed
 
 
 @struct.dataclass
@@ -41,21 +41,24 @@ class GPT2:
     tokens: Embedding
     positions: Embedding
     blocks: Stack
-    norm: LayerNorm
+    norm: Part
+    head: Head | None = None  # without one, the token table gives the logits
     dropout: float = static(0.0)
 
     @classmethod
-    def of(cls, size: Size, dropout: float = 0.0) -> "GPT2":
+    def of(cls, size: Size, dropout: float = 0.0, activation: Activation = gelu_tanh, epsilon: float = 1e-5,
+           tied: bool = True) -> "GPT2":
         # What a block adds to the stream starts smaller the more blocks there are.
         first, last = normal(0.02), normal(0.02 / math.sqrt(2 * size.layers))
         block = PreNorm(
-            attention_norm=LayerNorm.of(size),
+            attention_norm=LayerNorm.of(size, epsilon),
             attention=Attention.of(size, bias=True, initialiser=first, last=last, dropout=dropout),
-            mlp_norm=LayerNorm.of(size),
-            mlp=Mlp.of(size, gelu_tanh, initialiser=first, last=last),
+            mlp_norm=LayerNorm.of(size, epsilon),
+            mlp=Mlp.of(size, activation, initialiser=first, last=last),
             dropout=dropout)
         return cls(Embedding.of(size), Embedding.of(size, "length embed", normal(0.01)),
-                   Stack.of(block, size.layers), LayerNorm.of(size), dropout)
+                   Stack.of(block, size.layers), LayerNorm.of(size, epsilon),
+                   None if tied else Head.of(size, initialiser=first), dropout)
 
     def __call__(self, tokens: Array, **context: Array | None) -> Array:
         return self.logits(self.hidden(tokens, **context))
@@ -70,7 +73,7 @@ class GPT2:
         return self.norm(x)
 
     def logits(self, hidden: Array) -> Array:
-        return shard(self.tokens.logits(hidden), "batch", "length", "vocab")
+        return shard((self.head or self.tokens.logits)(hidden), "batch", "length", "vocab")
 
     def start(self, batch: int, length: int) -> Memory:
         return Memory(self.blocks.caches(batch, length, dtype=self.tokens.table.dtype), Slots.empty(batch, length))

@@ -82,6 +82,8 @@ class Checkpoints:
     def _load(self, step: int, promised: Any) -> Any:
         saved = self._checkpointer.metadata(step).metadata
         there, here = ({name: leaf.shape for name, leaf in named(tree).items()} for tree in (saved, promised))
+        if not there:
+            raise ValueError("its arrays cannot be read")
         if there != here:
             raise Mistake(f"checkpoint {step} in {self.folder} is of another model or optimizer: {_difference(there, here)}; "
                           f"resume with the knobs it was begun with, or start a new run without --resume")

@@ -19,11 +19,13 @@ from transformer.data.examples import Example
 from transformer.losses import Loss
 from transformer.mistakes import Mistake
 from transformer.sharding import spec, use, ways
+from transformer.stack import POLICIES
 from transformer.training.experiment import Experiment
 from transformer.training.step import State, born, state_shardings, step_of
-from transformer.weights import cast_floats
+from transformer.weights import cast_floats, describe
 
 PATIENCE = 3  # refused steps in a row
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class Diverged(RuntimeError):
@@ -43,7 +45,7 @@ class Step:
 
 def train(experiment: Experiment, *, seed: int = 0, mesh: Mesh | None = None, state: State | None = None) -> Iterator[Step]:
     """Steps from the given state, or from birth, to the last. The state is donated from step to step: keep no old one."""
-    check_layout(experiment, mesh)
+    examine(experiment, mesh)
     with use(mesh):
         state = begin(experiment, seed, mesh) if state is None else state
         advance = jax.jit(step_of(experiment, seed), donate_argnums=0, out_shardings=(_places(experiment, mesh), None))
@@ -117,14 +119,25 @@ def evaluate(experiment: Experiment, model: Any, mesh: Mesh | None = None, most:
     return {name: float(total) / max(float(weight), 1e-8) for name, (total, weight) in totals.items()}
 
 
-def check_layout(experiment: Experiment, mesh: Mesh | None) -> None:
-    """Refuses, before anything is compiled, what cannot be laid out."""
+def examine(experiment: Experiment, mesh: Mesh | None = None) -> None:
+    """Refuses, before anything is compiled, what cannot run."""
+    for name in ("rows", "steps", "accumulate"):
+        if getattr(experiment, name) < 1:
+            raise Mistake(f"{name} is {getattr(experiment, name)}, but must be at least 1")
+    for name, allowed in (("dtype", DTYPES), ("remat", POLICIES)):
+        if getattr(experiment, name) not in allowed:
+            raise Mistake(f"{name} is {getattr(experiment, name)!r}, but there are {', '.join(allowed)}")
+    for name, shape, axes, _ in describe(experiment.model):
+        for axis, length in zip(axes, shape, strict=True):
+            if length < 1:
+                raise Mistake(f"{name}: axis {axis!r} has length {length}; every axis of a weight is at least 1 long")
+    if mesh is not None:
+        state_shardings(experiment, mesh)
     with use(mesh):
         devices = 1 if mesh is None else ways("batch", mesh)
-        if mesh is not None:
-            state_shardings(experiment, mesh)
     if experiment.rows % (experiment.accumulate * devices):
-        raise Mistake(f"{experiment.rows} rows cannot be dealt to {devices} devices in {experiment.accumulate} micro-batches; "
+        raise Mistake(f"{experiment.rows} rows cannot be dealt to {devices} devices "
+                      f"in {experiment.accumulate} micro-batches; "
                       f"give a multiple of {experiment.accumulate * devices}")
 
 

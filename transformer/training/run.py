@@ -27,7 +27,7 @@ from transformer.sharding import mesh_of
 from transformer.training import machine
 from transformer.training.checkpoints import Checkpoints, DiskFull, room_in
 from transformer.training.experiment import Experiment
-from transformer.training.loop import Diverged, Step, begin, check_layout, evaluate, promised, train
+from transformer.training.loop import Diverged, Step, begin, evaluate, examine, promised, train
 from transformer.training.records import Records, curve
 from transformer.training.step import State
 from transformer.weights import count
@@ -104,7 +104,7 @@ def run(build: Build, given: Mapping[str, Any], *, seed: int = 0, mesh: str | No
     experiment = dataclasses.replace(build(**given), **changes)
     # Several processes always train one model: without a mesh each would train its own.
     grid = mesh_of(mesh or "data=-1") if mesh or jax.process_count() > 1 else None
-    check_layout(experiment, grid)
+    examine(experiment, grid)
     if folder is None:
         folder = _new(runs / name)
         _write_down(folder, build, given, options)

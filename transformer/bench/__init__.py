@@ -1,0 +1,13 @@
+"""How fast it is, measured side by side with others on the same machine in one run."""
+from collections.abc import Sequence
+
+from transformer.bench import train
+from transformer.mistakes import Mistake
+
+BENCHMARKS = {"train": train.main}
+
+
+def main(name: str, words: Sequence[str]) -> int:
+    if name not in BENCHMARKS:
+        raise Mistake(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name](words)

@@ -1,0 +1,72 @@
+"""How the recorded calls of a reference are asked of our models: one function for each shape, outputs by their names."""
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from transformer.huggingface.family import Call
+from transformer.huggingface.generate import generated
+from transformer.looking import hidden_states
+from transformer.mistakes import Mistake
+
+Array = jax.Array
+IGNORED = -100  # the label of a position that no loss counts
+
+
+def decoder(model: Any, call: Call) -> Mapping[str, Any]:
+    """`forward`, `base` and `generate` of a causal language model."""
+    if call.kind == "generate":
+        given = asked(call, input_ids="tokens", attention_mask="present")
+        return generated(model, settings(call), given["tokens"], given.get("present"))
+    known(call, "forward", "base")
+    given = asked(call, input_ids="tokens", attention_mask="present", position_ids="positions", labels="labels")
+    tokens, labels = given.pop("tokens"), given.pop("labels", None)
+    hidden, states = _decoded(model, tokens, given)
+    outputs = {"last_hidden_state": hidden, "hidden_states": states}
+    if call.kind == "base":
+        return outputs
+    logits = model.logits(hidden)
+    loss = {} if labels is None else {"loss": cross_entropy(logits[:, :-1], labels[:, 1:])}
+    return {**outputs, "logits": logits, **loss}
+
+
+def asked(call: Call, **names: str) -> dict[str, Array]:
+    """The inputs of a call by our names; one that is not listed is refused, and a mask is made boolean."""
+    unknown = call.inputs.keys() - names.keys()
+    if unknown:
+        raise Mistake(f"no use is known for the inputs {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    return {names[name]: jnp.asarray(value).astype(bool) if name.endswith("mask") else jnp.asarray(value)
+            for name, value in call.inputs.items()}
+
+
+def settings(call: Call) -> dict[str, Any]:
+    """What generation goes by: generation_config.json, and above it the call's own arguments."""
+    return {**call.generation, **call.kwargs}
+
+
+def known(call: Call, *kinds: str, kwargs: tuple[str, ...] = ()) -> None:
+    """Refuses a call of another kind, or with arguments that nothing is made of."""
+    if call.kind not in kinds:
+        raise Mistake(f"calls of the kind {call.kind!r} are not known for {call.config.get('model_type')}; there are {', '.join(kinds)}")
+    if call.kwargs.keys() - set(kwargs):
+        raise Mistake(f"no use is known for {', '.join(sorted(call.kwargs.keys() - set(kwargs)))} in a {call.kind} call")
+
+
+def cross_entropy(logits: Array, labels: Array) -> Array:
+    """The mean over what is not ignored."""
+    counted = labels != IGNORED
+    own = jnp.take_along_axis(jax.nn.log_softmax(logits), jnp.where(counted, labels, 0)[..., None], -1)[..., 0]
+    return -jnp.where(counted, own, 0.0).sum() / counted.sum()
+
+
+def finished(states: Array, last: Array) -> Array:
+    """Hidden states as they record them: what enters the blocks, what leaves each, and last the final state, normalised."""
+    return jnp.concatenate([states[:-1], last[None]])
+
+
+@jax.jit
+def _decoded(model: Any, tokens: Array, context: dict[str, Array]) -> tuple[Array, Array]:
+    hidden = model.hidden(tokens, **context)
+    (states,) = hidden_states(model, tokens, **context).values()
+    return hidden, finished(states, hidden)
