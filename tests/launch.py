@@ -22,8 +22,10 @@ machine.remember_compilations()
 def begun(*arguments: Any, where: Path, devices: int = 1, **rest: Any) -> subprocess.Popen[str]:
     """`python *arguments` in the folder `where`, on so many fake devices."""
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "JAX_NUM_CPU_DEVICES": str(devices)}
-    return subprocess.Popen([sys.executable, *map(str, arguments)], cwd=where, env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **rest)
+    process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=where, env=environment, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, **rest)
+    atexit.register(process.kill)  # whatever becomes of the test
+    return process
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:

@@ -78,16 +78,20 @@ def test_groups_that_mind_say_other_things_from_the_start():
         assert len(set(mild.tokens[row, :, 0].tolist())) == 1
 
 
-def test_a_group_is_punished_by_how_often_a_token_was_just_said():
-    """One step of two groups of two beams, by hand: the second group loses 0.7 for each beam of the first on that token."""
-    got = generate(MODEL, [[1, 4]], most=1, strategy=Beams(4, 4, 0.0, groups=2, diversity=0.7))
-    logprobs = np.asarray(jax.nn.log_softmax(MODEL.logits_of(4, 1, 1)))
-    first = np.argsort(-logprobs)[:2]
-    punished = logprobs - 0.7 * np.isin(np.arange(12), first)
-    second = np.argsort(-punished)[:2]
-    want = sorted([logprobs[token] for token in first] + [punished[token] for token in second])[::-1]
-    np.testing.assert_allclose(got.scores[0], want, rtol=1e-5)
-    assert sorted(got.tokens[0, :, 0]) == sorted([*first, *second])
+def test_a_group_loses_for_each_beam_that_just_said_the_same():
+    """Three groups of one beam, by hand: each takes its likeliest token, less 0.7 for each earlier group that took it now."""
+    got = generate(MODEL, [[1, 4]], most=5, strategy=Beams(3, 3, groups=3, diversity=0.7))
+    texts, scores = [[1, 4] for _ in range(3)], np.zeros(3)
+    for _ in range(5):
+        said = np.zeros(12)
+        for group, text in enumerate(texts):
+            worth = np.asarray(jax.nn.log_softmax(MODEL.logits_of(text[-1], text[-2], len(text) - 1))) - 0.7 * said
+            text.append(int(worth.argmax()))
+            scores[group] += worth.max()
+            said[text[-1]] += 1
+    best = np.argsort(-scores)
+    assert got.texts()[0] == [texts[group][2:] for group in best]
+    np.testing.assert_allclose(got.scores[0], scores[best] / 5, rtol=1e-5)
 
 
 @pytest.fixture(scope="module")

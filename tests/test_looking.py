@@ -32,7 +32,8 @@ def test_every_attention_is_there_by_name(looked):
     self_attention = {"bert": "bert.attention"}.get(name, "attention")
     expected = {self_attention: (2, 3, 4, 10, 10)}
     if name.startswith("t5"):
-        expected = {"encoder.attention": (2, 3, 4, 10, 10), "decoder.attention": (2, 3, 4, 7, 7), "decoder.cross": (2, 3, 4, 7, 10)}
+        expected = {"encoder.attention": (2, 3, 4, 10, 10), "decoder.attention": (2, 3, 4, 7, 7),
+                    "decoder.cross": (2, 3, 4, 7, 10)}
     assert {name: weights.shape for name, weights in maps.items()} == expected
 
 
@@ -70,13 +71,15 @@ def test_states_end_where_the_model_does():
 
 def test_states_of_both_sides():
     states = states_of(MODELS["t5"], TOKENS, TARGET)
-    assert {name: x.shape for name, x in states.items()} == {"encoder.blocks": (3, 3, 10, 32), "decoder.blocks": (3, 3, 7, 32)}
+    shapes = {name: x.shape for name, x in states.items()}
+    assert shapes == {"encoder.blocks": (3, 3, 10, 32), "decoder.blocks": (3, 3, 7, 32)}
 
 
 def test_however_a_model_runs_it_looks_the_same():
     model = MODELS["gpt2"]
     plain = maps_of(model, TOKENS)["attention"]
-    for other in (edit(model, Stack, lambda stack: stack.unrolled()), edit(model, Stack, lambda stack: stack.replace(remat="full")),
+    for other in (edit(model, Stack, lambda stack: stack.unrolled()),
+                  edit(model, Stack, lambda stack: stack.replace(remat="full")),
                   edit(model, Attention, lambda attention: attention.replace(core=fused))):
         np.testing.assert_allclose(maps_of(other, TOKENS)["attention"], plain, atol=1e-5)
 

@@ -59,7 +59,7 @@ def influence(stream: Any, model: Any, tokens: Any) -> np.ndarray:
     return np.linalg.norm(jax.jit(jax.jacrev(seen))(model.tokens.table)[:, tokens], axis=-1)
 
 
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", ["gpt2", pytest.param("llama", marks=pytest.mark.slow)])
 def test_a_decoder_never_looks_ahead_nor_into_another_document(name):
     tokens, segments = TOKENS[:1], np.asarray([[1, 1, 1, 2, 2, 2, 2, 2]])
     positions = np.asarray([[0, 1, 2, 0, 1, 2, 3, 4]])

@@ -63,7 +63,8 @@ def first_update(optimizer, toy, gradient):
 
 @pytest.mark.parametrize(
     "optimizer",
-    [optimizers.adamw(0.03), optimizers.adafactor(0.1), optimizers.lion(0.03), optimizers.muon(SPEC, 0.03, adam=1.0)],
+    [optimizers.adamw(0.03), *(pytest.param(optimizer, marks=pytest.mark.slow) for optimizer in (
+        optimizers.adafactor(0.1), optimizers.lion(0.03), optimizers.muon(SPEC, 0.03, adam=1.0)))],
     ids=["adamw", "adafactor", "lion", "muon"])
 def test_thirty_steps_lower_the_loss(toy, optimizer):
     @jax.jit
@@ -104,7 +105,7 @@ def test_rates_by_path_scale_the_update_and_the_first_pattern_wins(toy, gradient
         np.testing.assert_allclose(scaled[name], factor * update, rtol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("make", [optimizers.adamw, partial(optimizers.muon, SPEC)], ids=["adamw", "muon"])
+@pytest.mark.parametrize("make", [optimizers.adamw, pytest.param(partial(optimizers.muon, SPEC), marks=pytest.mark.slow)], ids=["adamw", "muon"])
 def test_the_frozen_does_not_move_and_is_not_remembered(toy, gradient, make):
     optimizer = make(0.5, frozen=("tokens.*", "blocks.down.*"))
     state = jax.eval_shape(optimizer.init, toy)

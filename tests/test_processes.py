@@ -1,8 +1,10 @@
 """Runs of several processes: found by what the launcher says, and together no different from one."""
+import signal
+
 import jax
 import numpy as np
 import pytest
-from launch import HERE, begun, ended, free_port, steps_of
+from launch import HERE, begun, ended, free_port, steps_of, wait_for_step
 from little import experiment
 
 from transformer.mistakes import Mistake
@@ -10,6 +12,7 @@ from transformer.sharding import mesh_of
 from transformer.training import machine
 from transformer.training.checkpoints import Checkpoints
 from transformer.training.loop import promised, share
+from transformer.training.run import run
 from transformer.weights import named
 
 MESH = "data=2,fsdp=2,tensor=2"
@@ -84,23 +87,47 @@ def started(where, *arguments, processes=1):
     results = [ended(process) for process in every]
     assert all(status == 0 for status, _, _ in results), results
     assert all("Traceback" not in complained for _, _, complained in results)
-    assert "little: " in results[0][1] and all(said == "" for _, said, _ in results[1:])
+    said = [[line for line in said.splitlines() if not line.startswith("[Gloo]")] for _, said, _ in results]
+    assert "bits_per_byte" in said[0][-1] and not any(said[1:])  # the first speaks for all
     (folder,) = (where / "runs" / "little").iterdir()
     return folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mesh", [MESH, "tensor=2,data=4"])
-def test_two_processes_are_no_different_from_one(tmp_path, mesh):
-    (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()
-    one = started(tmp_path / "one", "--mesh", mesh, "--steps", 6)
-    two = started(tmp_path / "two", "--mesh", mesh, "--steps", 6, processes=2)
+def test_two_processes_are_no_different_from_one(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one = started(tmp_path / "one", "--mesh", MESH, "--steps", 6)
+    two = started(tmp_path / "two", "--mesh", MESH, "--steps", 6, processes=2)
     close(one, two, 6)
     # Begun by one, gone on with by two, and the other way.
-    started(tmp_path / "one", "--mesh", mesh, "--steps", 10, "--resume", processes=2)
-    started(tmp_path / "two", "--mesh", mesh, "--steps", 10, "--resume")
+    started(tmp_path / "one", "--mesh", MESH, "--steps", 10, "--resume", processes=2)
+    started(tmp_path / "two", "--mesh", MESH, "--steps", 10, "--resume")
     close(one, two, 10)
     assert {path.name.partition(".")[0] for path in one.iterdir()} == {path.name.partition(".")[0] for path in two.iterdir()}
+
+
+@pytest.mark.slow
+def test_processes_may_hold_the_same_rows(tmp_path):
+    """With weights split across both processes, each row is in both."""
+    plain = run(experiment, {"steps": 4}, runs=tmp_path / "plain")
+    close(plain.folder, started(tmp_path, "--mesh", "tensor=2,data=4", "--steps", 4, processes=2), 4)
+
+
+@pytest.mark.slow
+def test_processes_stop_together(tmp_path):
+    """Only one of them is told to stop; both save the same step, and go on from there."""
+    join = ["--coordinator", f"localhost:{free_port()}", "--processes", 2, "--rows", 16, "--steps", 100_000]
+    both = [begun(LITTLE, *join, "--process", number, where=tmp_path, devices=4) for number in range(2)]
+    wait_for_step(both[0], tmp_path / "runs", 5)
+    both[1].send_signal(signal.SIGTERM)
+    (status, said, complained), (other, _, _) = (ended(process) for process in both)
+    assert status == other == 143, complained
+    (folder,) = (tmp_path / "runs" / "little").iterdir()
+    last, _ = steps_of(folder)[-1]
+    assert f"stopped and saved at step {last}; go on with --resume" in said
+    started(tmp_path, "--steps", last + 3, "--resume", processes=2)
+    assert [step for step, _ in steps_of(folder)] == list(range(1, last + 4))
 
 
 def close(one, two, steps):

@@ -112,7 +112,8 @@ def test_the_parts_of_a_block_drop_something_else_each(stack):
     assert set(np.round(np.unique(y), 2)) == {0.0, 1.25, 12.5, 13.75}
 
 
-@pytest.mark.parametrize("name", ["t5", pytest.param("llama", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["t5", "llama"])
 def test_the_core_of_every_attention_can_be_swapped(name):
     model, called = sharp(SPECS[name]), []
     tokens = np.arange(12).reshape(2, 6)

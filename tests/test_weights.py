@@ -40,9 +40,9 @@ class Size:
 
 @struct.dataclass
 class Pair:
-    first: Linear
-    second: Linear
-    third: Linear | None = None
+    more: Linear | None
+    one: Linear
+    two: Linear
 
 
 @pytest.mark.parametrize(
@@ -71,25 +71,25 @@ def test_an_axis_that_the_size_lacks_is_named():
 
 
 def test_adding_a_weight_changes_no_other():
-    one, two, three = (Linear.of(Size(), axes, bias=True) for axes in ("embed -> vocab", "embed -> vocab", "vocab -> embed"))
+    one, two, more = (Linear.of(Size(), axes, bias=True) for axes in ("embed -> vocab", "embed -> vocab", "vocab -> embed"))
     before, after = (named(jax.jit(lambda key, spec=spec: initialise(spec, key))(jax.random.key(3)))
-                     for spec in (Pair(one, two), Pair(one, two, three)))
-    assert after.keys() - before.keys() == {"third.kernel", "third.bias"}
+                     for spec in (Pair(None, one, two), Pair(more, one, two)))
+    assert after.keys() - before.keys() == {"more.kernel", "more.bias"}
     for name, value in before.items():
         np.testing.assert_array_equal(value, after[name])
-    assert not np.allclose(before["first.kernel"], before["second.kernel"])
+    assert not np.allclose(before["one.kernel"], before["two.kernel"])
 
 
 def test_each_layer_of_a_stack_is_born_differently_and_at_its_own_scale():
     size = Size(embed=64, vocab=96)
     born = jax.jit(lambda key: initialise(stacked(
-        Pair(Linear.of(size, "embed -> vocab"), Linear.of(size, "embed -> vocab", initialiser=normal(0.02))), 3), key))(
+        Pair(None, Linear.of(size, "embed -> vocab"), Linear.of(size, "embed -> vocab", initialiser=normal(0.02))), 3), key))(
             jax.random.key(0))
-    for kernel, deviation in ((born.first.kernel, 64**-0.5), (born.second.kernel, 0.02)):
+    for kernel, deviation in ((born.one.kernel, 64**-0.5), (born.two.kernel, 0.02)):
         assert kernel.shape == (3, 64, 96)
         np.testing.assert_allclose(np.std(kernel, axis=(1, 2)), deviation, rtol=0.03)
         assert abs(np.corrcoef(kernel.reshape(3, -1)) - np.eye(3)).max() < 0.05
-    assert float(abs(born.first.kernel).max()) <= 2 / 0.87962566 / 8 + 1e-6  # truncated at two deviations
+    assert float(abs(born.one.kernel).max()) <= 2 / 0.87962566 / 8 + 1e-6  # truncated at two deviations
 
 
 def test_a_spec_knows_its_shapes_types_and_sum():
@@ -113,9 +113,9 @@ def test_no_weight_has_changed_its_name_shape_or_axes():
 
 
 def test_surgery_changes_every_part_of_a_kind_and_nothing_else():
-    pair = Pair(Linear.of(Size(), "embed -> vocab"), Linear.of(Size(), "heads head -> embed"))
+    pair = Pair(None, Linear.of(Size(), "embed -> vocab"), Linear.of(Size(), "heads head -> embed"))
     edited = edit({"a": pair, "b": constant(Size(), "embed", 1.0)}, Linear, lambda linear: linear.replace(inputs=9))
-    assert edited["a"].first.inputs == edited["a"].second.inputs == 9 and pair.first.inputs == 1
+    assert edited["a"].one.inputs == edited["a"].two.inputs == 9 and pair.one.inputs == 1
     assert named(edited) == named({"a": pair, "b": edited["b"]})
 
 

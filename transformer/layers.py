@@ -4,6 +4,7 @@ A part computes in the type of what it is given; norms and logits compute in flo
 """
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -58,10 +59,24 @@ def _product_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array
 def _product_backward(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
     x, kernel = kept
     leading = tuple(range(x.ndim - 1))
-    return g @ kernel.T, jnp.tensordot(x, g, (leading, leading))
+    return jax.lax.dot_general(g, kernel, (((g.ndim - 1,), (1,)), ((), ()))), jnp.tensordot(x, g, (leading, leading))
 
 
 product.defvjp(_product_forward, _product_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def wide(x: Array, matrix: Array, equation: str) -> Array:
+    """A product in float32 of factors in whatever type; its gradient multiplies in their type again."""
+    return jnp.einsum(equation, x, matrix, preferred_element_type=jnp.float32)
+
+
+def _wide_backward(equation: str, kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    _, narrow = jax.vjp(partial(jnp.einsum, equation), *kept)
+    return narrow(g.astype(kept[0].dtype))
+
+
+wide.defvjp(lambda x, matrix, equation: (wide(x, matrix, equation), (x, matrix)), _wide_backward)
 
 
 @struct.dataclass
@@ -78,7 +93,7 @@ class Embedding:
         return jnp.take(self.table, tokens, axis=0)
 
     def logits(self, x: Array) -> Array:
-        return jnp.einsum("btd,vd->btv", x, self.table.astype(x.dtype), preferred_element_type=jnp.float32)
+        return wide(x, self.table.astype(x.dtype), "btd,vd->btv")
 
 
 @struct.dataclass
@@ -92,7 +107,7 @@ class Head:
         return cls(weight(size, axes, initialiser))
 
     def __call__(self, x: Array) -> Array:
-        return jnp.einsum("btd,dv->btv", x, self.kernel.astype(x.dtype), preferred_element_type=jnp.float32)
+        return wide(x, self.kernel.astype(x.dtype), "btd,dv->btv")
 
 
 @struct.dataclass

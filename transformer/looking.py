@@ -3,6 +3,7 @@
     maps = attention_maps(model, tokens)["attention"]        layers, rows, heads, queries, keys
     draw_attention({"head 2 of layer 1 repeats what came before": maps[1, 0, 2]}, letters)
 """
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,8 +25,8 @@ Array = jax.Array
 def attention_maps(model: Any, *inputs: Array, **context: Any) -> dict[str, Array]:
     """How much each query listens to each key [layers, b, h, t, s], by the name of the attention.
 
-    A decoder has `attention`, a T5 `encoder.attention`, `decoder.attention` and `decoder.cross`. `context` is what the model
-    takes beside its tokens.
+    A decoder has `attention`, a T5 `encoder.attention`, `decoder.attention` and `decoder.cross`. `context` is what the
+    model takes beside its tokens.
     """
     maps: dict[str, list[Array]] = {}
 
@@ -36,7 +37,7 @@ def attention_maps(model: Any, *inputs: Array, **context: Any) -> dict[str, Arra
             maps.setdefault(family, []).append(weights_of(attention.core, q, k, v, mask, bias, scale))
             return attention.core(q, k, v, mask, bias, scale, drop)
 
-        return attention.replace(core=core)
+        return dataclasses.replace(attention, core=core)
 
     # What happens inside a scan, or is going to be rematerialised, cannot be handed out of it.
     opened = _each(model, Stack, lambda _, stack: stack.unrolled().replace(remat="none"))
@@ -46,6 +47,13 @@ def attention_maps(model: Any, *inputs: Array, **context: Any) -> dict[str, Arra
 
 def hidden_states(model: Any, *inputs: Array, **context: Any) -> dict[str, Array]:
     """What enters the first block and what leaves each one [layers + 1, b, t, d], by the name of the stack."""
+    watched, states = recording(model)
+    _run(watched, inputs, context)
+    return states
+
+
+def recording(model: Any) -> tuple[Any, dict[str, Array]]:
+    """The same model, and where its hidden states will be found after each call of it."""
     states: dict[str, Array] = {}
 
     def watched(name: str, stack: Stack) -> Callable[..., tuple[Array, None]]:
@@ -55,15 +63,14 @@ def hidden_states(model: Any, *inputs: Array, **context: Any) -> dict[str, Array
 
         return through
 
-    _run(_each(model, Stack, watched), inputs, context)
-    return states
+    return _each(model, Stack, watched), states
 
 
 def weights_of(core: Core, q: Array, k: Array, v: Array, mask: Array | None = None, bias: Array | None = None,
                scale: float | None = None) -> Array:
-    """What any core weighs [b, h, t, s], whatever it does inside: told each value by name, it answers with their weights.
+    """What any core weighs [b, h, t, s], whatever it does inside: given names for values, it answers with their weights.
 
-    The names are the unit vectors, as many at a time as a value has room for.
+    The names are unit vectors, as many at a time as a value has room for.
     """
     length, room = v.shape[1], v.shape[-1]
     names = jnp.eye(length, -(-length // room) * room, dtype=v.dtype).reshape(length, -1, room)
@@ -97,7 +104,7 @@ def draw_masks(masks: Mapping[str, Array], tokens: Sequence[str] = ()) -> Figure
 
 def draw_attention(maps: Mapping[str, Array], tokens: Sequence[str], keys: Sequence[str] | None = None,
                    marked: Sequence[Array] = ()) -> Figure:
-    """Weights [t, s] by title, darker where a query listens more; `marked` frames, map by map, where it was expected to.
+    """Weights [t, s] by title, darker where a query listens more; `marked` frames, map by map, where it should.
 
     The keys are the tokens themselves, unless others are given: those of a source that is attended across to.
     """
@@ -111,7 +118,8 @@ def _squares(shown: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequ
     down = -(-len(shown) // across)
     heights, widths = next(iter(shown.values())).shape
     side = max(2.3, 0.18 * max(heights, widths))
-    figure = Figure((across * (side + 0.4), down * (side * min(1.0, heights / widths) + 0.8)), dpi=80, layout="constrained")
+    high = side * min(1.0, heights / widths)
+    figure = Figure((across * (side + 0.4), down * (high + 0.8)), dpi=80, layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
     for axes in grid.flat[len(shown):]:
         axes.set_visible(False)

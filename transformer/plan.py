@@ -185,7 +185,7 @@ def report(plan: Plan) -> Iterator[str]:
     yield f"  done on a device          {plan.done:.4g} FLOPs, {plan.done / share:.2f} times its share"
     if plan.wide > 0.01 and experiment.dtype != "float32":
         yield f"  with a float32 operand    {plan.wide:.0%} of them, at {plan.device.flops32 / plan.device.flops:.0%} of the speed"
-    yield "sent by a device in a step"
+    yield "sent by a device in a step" + ("" if plan.sent else ": nothing")
     for name, (moved, duration) in sorted(plan.sent.items(), key=lambda item: -item[1][1]):
         yield f"  {name:24}  {_bytes(moved)}   {_seconds(duration)}"
     yield "time of a step"

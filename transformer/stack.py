@@ -183,8 +183,8 @@ class Memory:
 
     def forget(self, count: Array) -> "Memory":
         """As if the last `count` tokens had never been decoded: their slots are free again."""
-        blocks = edit(self.blocks, Cache, lambda cache: cache.replace(filled=cache.filled - count))
-        return self.replace(blocks=blocks, slots=self.slots.forget(count))
+        blocks = edit(self.blocks, Cache, lambda cache: dataclasses.replace(cache, filled=cache.filled - count))
+        return dataclasses.replace(self, blocks=blocks, slots=self.slots.forget(count))
 
 
 def _of_kind(context: dict[str, Any], kind: int) -> dict[str, Any]:

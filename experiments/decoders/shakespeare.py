@@ -17,7 +17,7 @@ from transformer.training.shows import continuation
 
 
 def experiment(file: Path | None = None, layers: int = 4, embed: int = 128, heads: int = 4, length: int = 64, rows: int = 12,
-               rate: float = 1e-3, dropout: float = 0.0, steps: int = 2000) -> Experiment:
+               rate: float = 3e-3, dropout: float = 0.0, steps: int = 2000) -> Experiment:
     if file is None:
         raise Mistake("shakespeare reads a text of yours: give one, as in --file tinyshakespeare.txt")
     learned, held_out = ("\n".join(texts) for texts in sources.split(sources.documents(file)))

@@ -9,13 +9,13 @@ from transformer.data.corruption import span_corruption
 from transformer.losses import sequence_to_sequence
 from transformer.models.t5 import T5, Size
 from transformer.training.experiment import Expectation, Experiment
-from transformer.training.optimizers import adafactor, inverse_root
+from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 from transformer.training.shows import answer
 
 
 def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 384, length: int = 96, rows: int = 24,
-               vocab: int = 1024, rate: float = 3e-2, dropout: float = 0.1, steps: int = 1200) -> Experiment:
+               vocab: int = 1024, rate: float = 1e-2, dropout: float = 0.1, steps: int = 1500) -> Experiment:
     learned, held_out = sources.split(sources.python_reference())
     tokenizer = tokenizers.unigrams(learned, vocab, sentinels=32)
     model = T5.of(Size(tokenizer.size, layers, embed, heads, embed // heads, mlp), dropout=dropout)
@@ -33,8 +33,8 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 384
         held_out=unseen,
         rows=rows,
         steps=steps,
-        optimizer=adafactor(inverse_root(rate, warmup=steps // 10)),
-        expects=Expectation("nats", threshold=2.5, baseline=unigram),
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        expects=Expectation("nats", threshold=3.5, baseline=unigram),
         shows=[answer(tokenizer, unseen[0])])
 
 

@@ -9,13 +9,13 @@ from transformer.data.masking import masked_sentences
 from transformer.losses import masked_and_next
 from transformer.models.bert import Pretraining, Size
 from transformer.training.experiment import Expectation, Experiment
-from transformer.training.optimizers import adamw, warmup_cosine
+from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 from transformer.training.shows import guesses
 
 
 def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 512, length: int = 64, rows: int = 32,
-               vocab: int = 1024, rate: float = 2e-3, dropout: float = 0.1, steps: int = 1500) -> Experiment:
+               vocab: int = 1024, rate: float = 5e-3, dropout: float = 0.1, steps: int = 2000) -> Experiment:
     learned, held_out = sources.split(sources.python_reference())
     tokenizer = tokenizers.word_pieces(learned, vocab)
     model = Pretraining.of(Size(tokenizer.size, length, 2, layers, embed, heads, mlp), dropout)
@@ -32,8 +32,8 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 512
         held_out=unseen,
         rows=rows,
         steps=steps,
-        optimizer=adamw(warmup_cosine(rate, steps, warmup=steps // 10)),
-        expects=Expectation("nats", threshold=3.6, baseline=unigram),
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        expects=Expectation("nats", threshold=4.1, baseline=unigram),
         shows=[guesses(tokenizer, unseen[0])])
 
 

@@ -4,6 +4,7 @@ The rules are those of transformers 5: of each row's candidates the best max(2, 
 end compete with the finished ones if they are among the best `beams`, the best others run on. Beams may be split into
 groups, each kept from saying what earlier groups just said (Vijayakumar et al. 2018).
 """
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -36,7 +37,7 @@ class Hypotheses:
                             for x in (self.tokens, self.origins, self.scores)))
 
     def scored(self, scores: Array) -> "Hypotheses":
-        return self.replace(scores=scores)
+        return replace(self, scores=scores)
 
     def extended(self, parents: Array, tokens: Array, scores: Array, at: Array) -> "Hypotheses":
         """One token more for these parents [rows, m]."""
@@ -120,14 +121,14 @@ class Beams:
 
         _, groups = jax.lax.scan(search, jnp.zeros((logprobs.shape[1], logprobs.shape[-1])), (state.groups, logprobs))
         parents = jax.lax.dynamic_index_in_dim(groups.running.origins, text.end, 3, keepdims=False)
-        text = text.replace(tokens=self._flat(groups.running.tokens), end=text.end + 1)
+        text = replace(text, tokens=self._flat(groups.running.tokens), end=text.end + 1)
         return Searched(text, carried.take(self._flat(self._numbered(parents))), groups)
 
     def result(self, state: Searched, pad: int) -> Generated:
         finished, begin = jax.device_get((state.groups.finished, state.text.begin))
-        shown = Hypotheses(finished.tokens, np.where(finished.origins < 0, -1, self._numbered(finished.origins)), finished.scores)
-        tokens, origins, scores = (np.moveaxis(x, 0, 1).reshape(x.shape[1], self.beams, *x.shape[3:])
-                                   for x in (shown.tokens, shown.origins, shown.scores))
+        origins = np.where(finished.origins < 0, -1, self._numbered(finished.origins))
+        tokens, origins, scores = (np.moveaxis(np.asarray(x), 0, 1).reshape(x.shape[1], self.beams, *x.shape[3:])
+                                   for x in (finished.tokens, origins, finished.scores))
         best = np.argsort(-scores, axis=1, kind="stable")[:, : self.count]
         tokens, origins = (np.take_along_axis(x, best[..., None], 1) for x in (tokens, origins))
         return Generated.cut(tokens, begin, pad, np.take_along_axis(scores, best, 1), origins=origins)

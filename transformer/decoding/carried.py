@@ -1,4 +1,5 @@
 """What a model carries from one token to the next, as rows that can be repeated and reordered, whatever the model is."""
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -39,7 +40,7 @@ class Carried:
 
     def decode(self, model: Any, tokens: Array, present: Array | None = None) -> tuple[Array, "Carried"]:
         logits, cache = model.decode(tokens, self.cache, present)
-        return logits, self.replace(cache=cache)
+        return logits, replace(self, cache=cache)
 
     def repeat(self, times: int) -> "Carried":
         """Every row this many times over."""
@@ -52,7 +53,7 @@ class Carried:
     def _each(self, change: Any) -> "Carried":
         leaves, tree = jax.tree.flatten(self.cache)
         leaves = [leaf if axis is None else change(leaf, axis) for leaf, axis in zip(leaves, self.axes, strict=True)]
-        return self.replace(cache=tree.unflatten(leaves))
+        return replace(self, cache=tree.unflatten(leaves))
 
 
 def row_axes(model: Any, length: int, memory: Any = None, seen: Array | None = None) -> tuple[int | None, ...]:
@@ -89,7 +90,7 @@ def ready(model: Any) -> Any:
 
 @jax.jit
 def _unrolled(model: Any) -> Any:
-    return edit(model, Stack, lambda stack: stack.unrolled().replace(remat="none"))
+    return edit(model, Stack, lambda stack: replace(stack.unrolled(), remat="none"))
 
 
 def _start(model: Any, rows: int, length: int, memory: Any, seen: Array | None) -> Any:

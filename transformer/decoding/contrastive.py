@@ -54,7 +54,6 @@ class Considered:
 class Contrastive:
     k: int = static(4)
     alpha: Number = 0.6
-    count: int = static(1)
 
     def __post_init__(self) -> None:
         check("k", self.k, 1, low_fits=True)

@@ -3,6 +3,7 @@
     generated = generate(model, [[5, 3, 8]], most=20, strategy=Sample(top_p=0.9), ends=2, key=jax.random.key(0))
 """
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from transformer.decoding.text import Asked, Text, bucket, left_padded
 from transformer.mistakes import Mistake
 
 Array = jax.Array
+LIKELIEST = Greedy()
 
 
 class Search(Protocol):
@@ -34,7 +36,7 @@ class Search(Protocol):
     def result(self, state: Any, pad: int) -> Generated: ...
 
 
-def generate(model: Any, prompt: Any, present: Any = None, *, most: int, strategy: Any = Greedy(), processors: Sequence[Any] = (),
+def generate(model: Any, prompt: Any, present: Any = None, *, most: int, strategy: Any = LIKELIEST, processors: Sequence[Any] = (),
              ends: int | Sequence[int] = (), pad: int = 0, key: Array | None = None,
              memory: Any = None, seen: Any = None) -> Generated:
     """Up to `most` tokens after each prompt, until one of `ends`; one trip to the device and back.
@@ -91,7 +93,8 @@ def question(model: Any, search: Search, prompt: Any, present: Any, most: int, e
         raise Mistake(f"there are {len(rows)} prompts but {len(jax.tree.leaves(memory)[0])} sources: give each source one prompt")
     asked = Asked(rows, np.int32(most), np.atleast_1d(np.asarray(ends, np.int32)), jax.random.key(0) if key is None else key,
                   memory, seen, bucket(rows.shape[1] + search.room(most)))
-    vocab = _vocabulary.eval_shape(model, asked.replace(prompt=rows[:, :1], length=1)).shape[-1]
+    # A model may read a token that it never says, as the start of an image.
+    vocab = getattr(model, "vocab", None) or _vocabulary.eval_shape(model, replace(asked, prompt=rows[:, :1], length=1)).shape[-1]
     if rows.max() >= vocab:
         raise Mistake(f"token {rows.max()} is outside the vocabulary of {vocab}: was the prompt made by another tokenizer?")
     return asked

@@ -18,11 +18,14 @@ class Generated:
     @classmethod
     def cut(cls, tokens: Any, begin: int, pad: int, scores: Any, logprobs: Any = None, origins: Any = None) -> "Generated":
         """From rows as they stand on the device [rows, count, l], -1 where nothing was written, prompts still in front."""
-        new = np.asarray(tokens)[..., int(begin):]
-        lengths = (new >= 0).sum(-1)
-        longest = int(lengths.max())
-        new, *rest = (None if x is None else np.asarray(x)[..., -new.shape[-1]:][..., :longest] for x in (new, logprobs, origins))
-        return cls(np.where(new < 0, pad, new), lengths, np.asarray(scores), *rest)
+        tokens, begin = np.asarray(tokens), int(begin)
+        lengths = (tokens[..., begin:] >= 0).sum(-1)
+
+        def new(x: Any) -> np.ndarray:
+            return np.asarray(x)[..., begin:begin + int(lengths.max())]
+
+        return cls(np.where(new(tokens) < 0, pad, new(tokens)), lengths, np.asarray(scores),
+                   None if logprobs is None else new(logprobs), None if origins is None else new(origins))
 
     def texts(self) -> list[list[list[int]]]:
         """The tokens of each row's texts, without padding."""

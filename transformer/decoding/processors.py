@@ -35,7 +35,7 @@ class RepetitionPenalty:
         check("the repetition penalty", self.penalty, 0)
 
     def __call__(self, logits: Array, text: Text) -> Array:
-        counted = (jnp.cumsum(text.tokens >= 0, -1) > self.skip) & (text.tokens >= 0)
+        counted = jnp.cumsum(text.tokens >= 0, -1) > self.skip
         return _scaled(logits, _members(jnp.where(counted, text.tokens, -1), logits), self.penalty)
 
 

@@ -4,6 +4,7 @@ A guess d, drawn from q, is kept with probability min(1, p(d) / q(d)); the first
 what p has more than q. What comes out is distributed exactly as the model's own p, whoever guesses. Rows agree with their
 guesses for different lengths, so each row is a search of its own, and all of them run under one `vmap`.
 """
+from dataclasses import replace
 from typing import Any, Protocol
 
 import jax
@@ -16,6 +17,7 @@ from transformer.decoding.sampling import Greedy, Process
 from transformer.decoding.text import Asked, Text
 from transformer.decoding.warpers import check
 from transformer.layers import static
+from transformer.mistakes import Mistake
 
 Array = jax.Array
 
@@ -37,7 +39,7 @@ class Draft:
     model: Any
 
     def begin(self, asked: Asked) -> Carried:
-        return Carried.prefilled(self.model, asked.replace(memory=None, seen=None))
+        return Carried.prefilled(self.model, replace(asked, memory=None, seen=None))
 
     def guess(self, own: Carried, text: Text, count: int, vocab: int, pick: Any, process: Process, key: Array) -> tuple[Array, Array, Any]:
         def through(carry: tuple[Carried, Text], step: Array) -> tuple[tuple[Carried, Text], tuple[Array, Array]]:
@@ -103,14 +105,16 @@ class Speculative:
 
     def __post_init__(self) -> None:
         check("the number of guesses", self.ahead, 1, low_fits=True)
+        if getattr(self.pick, "count", 1) != 1:
+            raise Mistake(f"speculation writes one text for each prompt, not {self.pick.count}: repeat the prompt instead")
 
     def room(self, most: int) -> int:
         return most + self.ahead + 1
 
     def begin(self, model: Any, asked: Asked) -> Standing:
         def one(prompt: Array, key: Array, memory: Any, seen: Array | None) -> Standing:
-            own = jax.tree.map(lambda x: x[None], asked.replace(prompt=prompt, memory=memory, seen=seen, key=key))
-            own = own.replace(most=asked.most, ends=asked.ends)
+            own = jax.tree.map(lambda x: x[None], replace(asked, prompt=prompt, memory=memory, seen=seen, key=key))
+            own = replace(own, most=asked.most, ends=asked.ends)
             text = own.text()
             return Standing(text, Carried.prefilled(model, own), self.guesser.begin(own), jnp.zeros((), bool),
                             jnp.zeros(text.tokens.shape), key, jnp.zeros((), jnp.int32))
@@ -140,7 +144,7 @@ class Speculative:
         count = jnp.where(row.done, 0, _fitting(new, text))
         there = there & (jnp.arange(self.ahead + 1) < count)
         logprobs = jnp.where(there, jnp.take_along_axis(logs, jnp.maximum(new, 0)[:, None], -1)[:, 0], 0.0)
-        grown = text.replace(tokens=_put(text.tokens, jnp.where(there, new, -1), text.end), end=text.end + count)
+        grown = replace(text, tokens=_put(text.tokens, jnp.where(there, new, -1), text.end), end=text.end + count)
         done = row.done | (grown.new >= text.most) | (there & text.ending(new)).any()
         return Standing(grown, rewound(model, row.carried, carried, read, count),
                         self.guesser.keep(row.guesser, guesser, read, count), done,
@@ -148,7 +152,7 @@ class Speculative:
 
     def _judged(self, logits: Array, text: Text, guesses: Array, process: Process) -> tuple[Array, Array]:
         """What the model gives every token after none, one, two ... of the guesses: log-probabilities, and chances as picked."""
-        guessed = text.replace(tokens=_put(text.tokens, guesses, text.end))
+        guessed = replace(text, tokens=_put(text.tokens, guesses, text.end))
 
         def after(count: Array, logits: Array) -> tuple[Array, Array]:
             text = guessed.until(guessed.end + count)
@@ -176,7 +180,7 @@ def tested(guesses: Array, doubts: Array, chances: Array, key: Array) -> Array:
 def rewound(model: Any, before: Carried, after: Carried, read: Array, kept: Array) -> Carried:
     """As if only the first `kept` tokens had been read: by forgetting, or where a cache cannot, by reading them again."""
     if hasattr(after.cache, "forget"):
-        return after.replace(cache=after.cache.forget(read.shape[1] - kept))
+        return replace(after, cache=after.cache.forget(read.shape[1] - kept))
     return before.decode(model, read, (jnp.arange(read.shape[1]) < kept)[None])[1]
 
 

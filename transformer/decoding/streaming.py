@@ -6,14 +6,14 @@ import jax
 import numpy as np
 
 from transformer.decoding.carried import ready
-from transformer.decoding.engine import advance, begin, question, searching
-from transformer.decoding.sampling import Greedy, Onward
+from transformer.decoding.engine import LIKELIEST, advance, begin, question, searching
+from transformer.decoding.sampling import Onward
 from transformer.mistakes import Mistake
 
 Array = jax.Array
 
 
-def stream(model: Any, prompt: Any, decode: Callable[[list[int]], str], *, most: int, strategy: Any = Greedy(),
+def stream(model: Any, prompt: Any, decode: Callable[[list[int]], str], *, most: int, strategy: Any = LIKELIEST,
            processors: Sequence[Any] = (), ends: int | Sequence[int] = (), key: Array | None = None,
            memory: Any = None, seen: Any = None, every: int = 1) -> Iterator[str]:
     """The text after one prompt, piece by piece: `generate` stopped `every` so many tokens. `decode` turns tokens into text."""

@@ -1,5 +1,6 @@
 """What stands so far, and the room for what is to come: shapes come in powers of two, so that few programs serve all prompts."""
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -49,12 +50,12 @@ class Text:
     def write(self, tokens: Array) -> "Text":
         """One token more [b], or -1 in rows that have ended."""
         written = jax.lax.dynamic_update_slice_in_dim(self.tokens, tokens[:, None], self.end, 1)
-        return self.replace(tokens=written, end=self.end + 1)
+        return replace(self, tokens=written, end=self.end + 1)
 
     def until(self, end: Array) -> "Text":
         """As it stood when it was shorter."""
         there = jnp.arange(self.tokens.shape[1])[None] < end
-        return self.replace(tokens=jnp.where(there, self.tokens, -1), end=end)
+        return replace(self, tokens=jnp.where(there, self.tokens, -1), end=end)
 
     def ending(self, tokens: Array) -> Array:
         """Which of these tokens end a row."""
@@ -65,9 +66,9 @@ class Text:
 class Asked:
     """What is asked of a model: prompts [b, p] to go on from, and for an encoder-decoder the memory to answer."""
 
-    prompt: Array
-    most: Array
-    ends: Array
+    prompt: Any
+    most: Any
+    ends: Any
     key: Array
     memory: Any = None
     seen: Array | None = None
@@ -94,6 +95,8 @@ def left_padded(prompt: Any, present: Any = None) -> np.ndarray:
     for number, row in enumerate(rows):
         if len(row) == 0:
             raise Mistake(f"prompt {number} is empty: give it at least one token, such as the one texts start with")
+        if row.min() < 0:
+            raise Mistake(f"prompt {number} has the token {row.min()}; tokens count from 0, and padding is marked by `present`")
     longest = max(len(row) for row in rows)
     padded = np.full((len(rows), 1 if longest == 1 else bucket(longest)), -1, np.int32)
     for at, row in zip(padded, rows, strict=True):

@@ -13,7 +13,7 @@ To add a family, describe it by one `Family` (see decoders.py) and list it in fa
  write    our model -> the same settings, found in shapes and choices: `read(write(model))` must be the model's own spec.
  call     a recorded call of the reference -> our outputs by their names (calls.py has those of the three shapes).
 """
-from transformer.huggingface.load import Loaded, load
-from transformer.huggingface.save import save
+from transformer.huggingface.loading import Loaded, load
+from transformer.huggingface.saving import save
 
 __all__ = ["Loaded", "load", "save"]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from transformer.huggingface.family import Call
 from transformer.huggingface.generate import generated
-from transformer.looking import hidden_states
+from transformer.looking import recording
 from transformer.mistakes import Mistake
 
 Array = jax.Array
@@ -22,11 +22,10 @@ def decoder(model: Any, call: Call) -> Mapping[str, Any]:
     known(call, "forward", "base")
     given = asked(call, input_ids="tokens", attention_mask="present", position_ids="positions", labels="labels")
     tokens, labels = given.pop("tokens"), given.pop("labels", None)
-    hidden, states = _decoded(model, tokens, given)
+    hidden, states, logits = _decoded(model, tokens, given)
     outputs = {"last_hidden_state": hidden, "hidden_states": states}
     if call.kind == "base":
         return outputs
-    logits = model.logits(hidden)
     loss = {} if labels is None else {"loss": cross_entropy(logits[:, :-1], labels[:, 1:])}
     return {**outputs, "logits": logits, **loss}
 
@@ -53,6 +52,7 @@ def known(call: Call, *kinds: str, kwargs: tuple[str, ...] = ()) -> None:
         raise Mistake(f"no use is known for {', '.join(sorted(call.kwargs.keys() - set(kwargs)))} in a {call.kind} call")
 
 
+@jax.jit
 def cross_entropy(logits: Array, labels: Array) -> Array:
     """The mean over what is not ignored."""
     counted = labels != IGNORED
@@ -66,7 +66,7 @@ def finished(states: Array, last: Array) -> Array:
 
 
 @jax.jit
-def _decoded(model: Any, tokens: Array, context: dict[str, Array]) -> tuple[Array, Array]:
-    hidden = model.hidden(tokens, **context)
-    (states,) = hidden_states(model, tokens, **context).values()
-    return hidden, finished(states, hidden)
+def _decoded(model: Any, tokens: Array, context: dict[str, Array]) -> tuple[Array, Array, Array]:
+    watched, states = recording(model)
+    hidden = watched.hidden(tokens, **context)
+    return hidden, finished(*states.values(), hidden), model.logits(hidden)

@@ -151,7 +151,7 @@ def _settings(model: Llama) -> Settings:
     return {"vocab_size": len(model.tokens.table), "hidden_size": embed, "num_hidden_layers": layers, "num_attention_heads": heads,
             "num_key_value_heads": block.attention.key.kernel.shape[-2], "head_dim": head, "intermediate_size": gate.shape[-1],
             "hidden_act": activation_name(block.mlp.activation, "silu"), "rms_norm_eps": model.norm.epsilon,
-            "tie_word_embeddings": model.head is None, "rope_parameters": _write_rotary(model.rotary)}
+            "tie_word_embeddings": model.head is None, **_write_rotary(model.rotary)}
 
 
 def _read_rotary(config: Config, head: int, theta: float) -> Rotary:
@@ -193,20 +193,21 @@ def _sharpened(rope: Config, factor: float) -> float:
 
 
 def _write_rotary(rotary: Rotary) -> Settings:
-    scaling, base = rotary.scaling, {"rope_theta": rotary.theta}
-    match scaling:
+    rope: Settings = {"rope_theta": rotary.theta}
+    match rotary.scaling:
         case None:
-            return base | {"rope_type": "default"}
-        case Linear():
-            return base | {"rope_type": "linear", "factor": scaling.factor}
-        case Llama3():
-            return base | {"rope_type": "llama3", "factor": scaling.factor, "low_freq_factor": scaling.slow,
-                           "high_freq_factor": scaling.fast, "original_max_position_embeddings": scaling.context}
-        case Yarn():
-            return base | {"rope_type": "yarn", "factor": scaling.factor, "beta_slow": scaling.slow, "beta_fast": scaling.fast,
-                           "original_max_position_embeddings": scaling.context, "attention_factor": rotary.amplitude,
-                           **({} if scaling.whole else {"truncate": False})}
-    raise Mistake(f"Hugging Face has no name for the scaling of rotary positions {scaling!r}")
+            return {"rope_parameters": rope | {"rope_type": "default"}}
+        case Linear(factor):
+            return {"rope_parameters": rope | {"rope_type": "linear", "factor": factor}}
+        case Llama3(factor, slow, fast, context):
+            rope |= {"rope_type": "llama3", "factor": factor, "low_freq_factor": slow, "high_freq_factor": fast}
+        case Yarn(factor, slow, fast, context, _, whole):
+            rope |= {"rope_type": "yarn", "factor": factor, "beta_slow": slow, "beta_fast": fast,
+                     "attention_factor": rotary.amplitude, **({} if whole else {"truncate": False})}
+        case other:
+            raise Mistake(f"Hugging Face has no name for the scaling of rotary positions {other!r}")
+    return {"rope_parameters": rope | {"original_max_position_embeddings": context},
+            "max_position_embeddings": int(context * factor)}
 
 
 def _read_llama(config: Config) -> Llama:

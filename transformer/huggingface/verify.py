@@ -18,7 +18,7 @@ import numpy as np
 from transformer.huggingface import families
 from transformer.huggingface.family import Call
 from transformer.huggingface.files import read_json
-from transformer.huggingface.load import load
+from transformer.huggingface.loading import load
 from transformer.mistakes import Mistake
 
 ALLOWED = 1e-5
@@ -52,7 +52,8 @@ def main(directory: str, words: Sequence[str] = ()) -> int:
         report(judged)
     wrong = sum(not judged.ok for judged in judgements)
     if words:
-        print(json.dumps({"directory": directory, "arrays": [asdict(judged) for judged in judgements], "wrong": wrong}))
+        arrays = [{**asdict(judged), "error": judged.error if math.isfinite(judged.error) else None} for judged in judgements]
+        print(json.dumps({"directory": directory, "arrays": arrays, "wrong": wrong}))
     else:
         print(f"{len(judgements)} arrays, {wrong} wrong")
     return int(wrong > 0 or not judgements)
@@ -74,8 +75,8 @@ def verify(directory: str | Path, loaded: Any = None) -> Iterator[Judged]:
         try:
             with jax.default_matmul_precision("highest"):
                 given = answer(model, Call(call["kind"], inputs, call.get("kwargs", {}), config, generation))
-        except Mistake as mistake:
-            yield from _none(call, str(mistake))
+        except Exception as error:  # whatever went wrong, the other calls are still to be judged
+            yield from _none(call, f"{'' if isinstance(error, Mistake) else type(error).__name__ + ': '}{error}")
             continue
         for name in call["outputs"]:
             if name not in given:

@@ -6,7 +6,7 @@ from transformer.stack import PostNorm, Stack
 from transformer.weights import normal
 
 
-def gpt(size: Size = Size(vocab=40478, length=512), dropout: float = 0.0, activation: Activation = gelu_tanh,
+def gpt(size: Size, dropout: float = 0.0, activation: Activation = gelu_tanh,
         epsilon: float = 1e-5, tied: bool = True) -> GPT2:
     initialiser = normal(0.02)
     block = PostNorm(

@@ -60,6 +60,11 @@ class GPT2:
                    Stack.of(block, size.layers), LayerNorm.of(size, epsilon),
                    None if tied else Head.of(size, initialiser=first), dropout)
 
+    @property
+    def vocab(self) -> int:
+        """How many tokens it reads."""
+        return len(self.tokens.table)
+
     def __call__(self, tokens: Array, **context: Array | None) -> Array:
         return self.logits(self.hidden(tokens, **context))
 

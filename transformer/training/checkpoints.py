@@ -15,8 +15,8 @@ from transformer.mistakes import Mistake
 from transformer.training import machine
 from transformer.weights import named
 
-_policies = ocp.training.preservation_policies
-_every = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
+_policies: Any = ocp.training.preservation_policies
+_every: Any = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SIGNS = ("No space left", "File too large", "Disk quota", "RESOURCE_EXHAUSTED")
@@ -35,7 +35,7 @@ class Checkpoints:
         _drop_broken_metrics(folder)
         best = _policies.BestN(get_metric_fn=lambda m: -m["loss"], n=1, keep_checkpoints_without_metrics=False)
         self._checkpointer = ocp.training.Checkpointer(
-            folder.absolute(), save_decision_policy=_every, cleanup_tmp_directories=True,
+            str(folder.absolute()), save_decision_policy=_every, cleanup_tmp_directories=True,
             preservation_policy=_policies.AnyPreservationPolicy([_policies.LatestN(keep), best]))
 
     def __enter__(self) -> "Checkpoints":
@@ -62,8 +62,8 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """The step with the lowest held-out loss."""
-        measured = [c for c in self._checkpointer.checkpoints if c.metrics]
-        return min(measured, key=lambda c: c.metrics["loss"]).step if measured else None
+        losses: dict[int, Any] = {c.step: c.metrics["loss"] for c in self._checkpointer.checkpoints if isinstance(c.metrics, dict)}
+        return min(losses, key=lambda step: losses[step]) if losses else None
 
     def restore(self, promised: Any, step: int | None = None) -> Any:
         """The newest state that is whole (or that of `step`), in the shapes, types and places promised."""
@@ -129,6 +129,6 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
 
 def _reason(error: BaseException) -> str:
     """The first line of what went wrong at the bottom of it."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    while below := error.__cause__ or error.__context__:
+        error = below
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding
 from transformer import costs
 from transformer.data.batches import batches, held_out_batches, stream
 from transformer.data.examples import Example
-from transformer.losses import Loss
+from transformer.losses import Batch, Loss
 from transformer.mistakes import Mistake
 from transformer.sharding import spec, use, ways
 from transformer.stack import POLICIES
@@ -46,18 +46,18 @@ class Step:
 def train(experiment: Experiment, *, seed: int = 0, mesh: Mesh | None = None, state: State | None = None) -> Iterator[Step]:
     """Steps from the given state, or from birth, to the last. The state is donated from step to step: keep no old one."""
     examine(experiment, mesh)
+    now: State = begin(experiment, seed, mesh) if state is None else state
     with use(mesh):
-        state = begin(experiment, seed, mesh) if state is None else state
         advance = jax.jit(step_of(experiment, seed), donate_argnums=0, out_shardings=(_places(experiment, mesh), None))
-    start = int(state.step)
+    start = int(now.step)
     source = batches(experiment.data, experiment.rows, seed, *share(experiment, mesh))
     flops, previous = 0, None
     for number, batch in zip(range(start + 1, experiment.steps + 1), stream(source, start), strict=False):
         placed = place(batch, mesh)
         with use(mesh):
-            flops = flops or costs.flops(advance.trace(state, placed).jaxpr)
-            state, metrics = advance(state, placed)
-        yield Step(number, state, metrics, batch, flops)
+            flops = flops or costs.flops(advance.trace(now, placed).jaxpr)
+            now, metrics = advance(now, placed)
+        yield Step(number, now, metrics, batch, flops)
         if previous is not None:
             _lose_patience(number - 1, previous)
         previous = metrics
@@ -114,7 +114,7 @@ def evaluate(experiment: Experiment, model: Any, mesh: Mesh | None = None, most:
         totals: Any = None
         source = held_out_batches(experiment.held_out, experiment.rows, *share(experiment, mesh))
         for index in range(len(source) if most is None else min(most, len(source))):
-            sums = measure(model, place(source[index], mesh))
+            sums = measure(model, place(source[index] or {}, mesh))
             totals = sums if totals is None else jax.tree.map(jnp.add, totals, sums)
     return {name: float(total) / max(float(weight), 1e-8) for name, (total, weight) in totals.items()}
 
@@ -151,8 +151,8 @@ def _by_rows(mesh: Mesh) -> NamedSharding:
 
 
 @lru_cache
-def _measuring(loss: Loss, dtype: str) -> Callable[[Any, Example], Any]:
-    def measure(model: Any, batch: Example) -> dict[str, tuple[jax.Array, jax.Array]]:
+def _measuring(loss: Loss, dtype: str) -> Callable[[Any, Batch], Any]:
+    def measure(model: Any, batch: Batch) -> dict[str, tuple[jax.Array, jax.Array]]:
         total, weight, metrics = loss(cast_floats(model, jnp.dtype(dtype)), batch, None)
         return {"loss": (total, weight), **metrics}
 

@@ -36,7 +36,7 @@ def join(coordinator: str | None, processes: int | None, process: int | None) ->
     launcher = launched()
     if jax.distributed.is_initialized() or not (coordinator or launcher):
         return
-    given = () if coordinator in (None, "auto") else (coordinator, processes, process)
+    given: Any = () if coordinator in (None, "auto") else (coordinator, processes, process)
     if None in given or (given and ":" not in str(coordinator)):
         raise Mistake(f"--coordinator {coordinator} wants the address of process 0 and two numbers, as in "
                       f"--coordinator 10.0.0.1:1234 --processes 2 --process 0")
@@ -96,10 +96,10 @@ def gathered(tree: Any) -> Any:
     return multihost_utils.process_allgather(tree, tiled=True) if jax.process_count() > 1 else tree
 
 
-def describe() -> str:
+def describe(devices: int = 1) -> str:
     """`2 x cpu (AMD EPYC ...), jax 0.12.0`: what a number was measured on."""
     device = jax.devices()[0]
-    return f"{jax.device_count()} x {device.device_kind} ({_processor()}, {os.cpu_count()} cores), jax {jax.__version__}"
+    return f"{devices} x {device.device_kind} ({_processor()}, {os.cpu_count()} cores), jax {jax.__version__}"
 
 
 def _processor() -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 
@@ -18,7 +18,7 @@ class Records:
     def __init__(self, folder: Path, start: int, steps: int, screen: TextIO | None = None) -> None:
         self.folder, self.steps, self.screen = folder, steps, screen or sys.stderr
         _forget_after(folder / "metrics.jsonl", start)
-        self._lines = open(folder / "metrics.jsonl", "a", buffering=1)
+        self._lines = open(folder / "metrics.jsonl", "a", buffering=1)  # noqa: SIM115
         self._events = EventFileWriter(str(folder))
         # TensorBoard forgets what a killed run wrote from here on.
         self._events.add_event(Event(wall_time=time.time(), step=start + 1, session_log=SessionLog(status=SessionLog.START)))
@@ -83,10 +83,10 @@ def curve(folder: Path, title: str) -> None:
     lines = read(folder)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for name, style in (("loss", {"color": "tab:blue", "alpha": 0.4}), ("held_out", {"color": "tab:orange", "marker": "o"})):
+    for name, color, marker in (("loss", "tab:blue", ""), ("held_out", "tab:orange", "o")):
         points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
         if points:
-            axes.plot(*zip(*points, strict=True), label=name.replace("_", " "), **style)
+            axes.plot(*zip(*points, strict=True), label=name.replace("_", " "), color=color, marker=marker)
     axes.set(xlabel="step", ylabel="loss (nats)", title=title)
     axes.legend()
     axes.grid(alpha=0.3)

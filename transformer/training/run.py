@@ -115,8 +115,8 @@ def run(build: Build, given: Mapping[str, Any], *, seed: int = 0, mesh: str | No
             _write_down(folder, build, given, options)  # now that they are known to fit
         else:
             state = begin(experiment, options["seed"], grid)
-        machine.say(f"{name}: {count(experiment.model):,} parameters, {experiment.steps} steps on {machine.describe()}"
-                    f"{f', from step {int(state.step)}' if int(state.step) else ''}; {folder}")
+        machine.say(f"{name}: {count(experiment.model):,} parameters, {experiment.steps} steps on "
+                    f"{machine.describe(_devices(grid))}{f', from step {int(state.step)}' if int(state.step) else ''}; {folder}")
         last, stopped = _follow(experiment, options["seed"], grid, state, folder, checkpoints)
         if stopped:
             machine.say(f"stopped and saved at step {last.number}; go on with --resume")
@@ -128,7 +128,7 @@ def _follow(experiment: Experiment, seed: int, mesh: Mesh | None, state: State, 
             checkpoints: Checkpoints) -> tuple[Step, int]:
     """Goes through the steps, to the last or to the one after a signal: writes down, evaluates and saves now and then."""
     start, every, stopped = int(state.step), max(experiment.steps // 10, 1), 0
-    peak = costs.peak(jax.local_devices()[0]) * (1 if mesh is None else mesh.size)
+    peak = costs.peak(jax.local_devices()[0]) * _devices(mesh)
     last, unwritten, vote = Step(start, state, {}, {}, 0), [], 0
     with _records(folder, start, experiment.steps) as records, _signals() as heard:
         for last in train(experiment, seed=seed, mesh=mesh, state=state):
@@ -161,7 +161,7 @@ def _record(records: Records | None, folder: Path, step: Step, rows: int, peak: 
     values = {name: float(value) for name, value in step.metrics.items()}
     if values["refused"]:
         kept = folder / f"refused-{step.number}{f'-process-{jax.process_index()}' if jax.process_count() > 1 else ''}.npz"
-        np.savez(kept, **step.batch)
+        np.savez(kept, **step.batch)  # pyright: ignore[reportArgumentType]
         machine.say(f"step {step.number} refused: loss {values['loss']:.4g}, gradient norm {values['norm']:.4g}; "
                     f"its batch is in {kept}")
     if records:
@@ -191,9 +191,13 @@ def _finish(experiment: Experiment, name: str, folder: Path, last: Step, mesh: M
         (folder / "result.json").write_text(json.dumps({
             "name": name, "values": values, "expects": expects and {**vars(expects), "baseline": baseline}, "met": met,
             "step": last.number, "minutes": seconds / 60, "parameters": count(experiment.model),
-            "machine": machine.describe()}, indent=1) + "\n")
+            "machine": machine.describe(_devices(mesh))}, indent=1) + "\n")
     machine.say(f"{name}: {story}; {seconds / 60:.1f} minutes; {folder}")
     return Result(folder, last.number, values, met)
+
+
+def _devices(mesh: Mesh | None) -> int:
+    return 1 if mesh is None else mesh.size
 
 
 def _name(build: Build) -> str:

@@ -89,8 +89,7 @@ def _placed(own: Mapping[tuple[int, ...], Source], w: Weight, index: tuple[slice
     ranges = [range(*cut.indices(length)) for cut, length in zip(index, w.shape, strict=True)]
     shape = tuple(map(len, ranges))
     stacked = len(next(iter(own)))
-    on_host = (device or jax.devices()[0]).platform == "cpu"
-    if on_host or not stacked or math.prod(shape) * kind.itemsize <= PIECE:
+    if keeps(device) or not stacked or math.prod(shape) * kind.itemsize <= PIECE:
         host = _empty(shape, kind)
         for place, source in _within(own, ranges[:stacked]):
             _copy(host[place], source.read()[index[stacked:]])
@@ -103,6 +102,11 @@ def _placed(own: Mapping[tuple[int, ...], Source], w: Weight, index: tuple[slice
         buffer = _put(buffer, piece, tuple(map(np.int32, place)))
         buffer.block_until_ready()  # the transfer still reads the host's copy until then
     return buffer
+
+
+def keeps(device: Any) -> bool:
+    """Whether what the host puts together is used as it is, without a transfer."""
+    return (device or jax.devices()[0]).platform == "cpu"
 
 
 def _within(own: Mapping[tuple[int, ...], Source], ranges: list[range]) -> Iterator[tuple[tuple[int, ...], Source]]:

@@ -1,0 +1,415 @@
+"""Checkpoints of others in and out: equal outputs, equal bytes, and a sentence for everything that can be wrong with them."""
+import dataclasses
+import importlib.util
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from tiny import sharp
+
+from transformer.attention import Attention, fused
+from transformer.huggingface import files, load, loading, save, verify
+from transformer.huggingface.families import FAMILIES
+from transformer.huggingface.names import Row, linear, matched, pairs
+from transformer.layers import Linear
+from transformer.mistakes import Mistake
+from transformer.models import gpt2, imagegpt, llama, llama_kin
+from transformer.models.gpt import gpt
+from transformer.positions import Linear as Squeezed
+from transformer.positions import Llama3, Rotary, Yarn
+from transformer.sharding import mesh_of, shardings
+from transformer.weights import edit, inputs, named, weight
+
+CASES = Path(__file__).parent / "reference" / "huggingface"
+DECODERS = ("gpt", "gpt2", "gpt2_bare", "gpt2_untied", "imagegpt", "llama", "llama_biases", "llama_linear", "llama_old",
+            "llama_yarn", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "mixtral")
+QUICK = ("gpt", "llama_biases", "llama_yarn", "mixtral")
+
+
+def alone(case: str, directory: Path, *kinds: str) -> Path:
+    """A copy of a case with the calls of these kinds only."""
+    shutil.copytree(CASES / case, directory, dirs_exist_ok=True)
+    meta = json.loads((directory / "meta.json").read_text())
+    meta["calls"] = [call for call in meta["calls"] if call["kind"] in kinds]
+    (directory / "meta.json").write_text(json.dumps(meta))
+    return directory
+
+
+def changed(case: str, directory: Path, **settings) -> Path:
+    """A copy of a case with other settings; None takes one away."""
+    shutil.copytree(CASES / case, directory, dirs_exist_ok=True)
+    config = json.loads((directory / "config.json").read_text()) | settings
+    files.write_json(directory / "config.json", {name: value for name, value in config.items() if value is not None})
+    return directory
+
+
+def rewritten(directory: Path, arrays: dict[str, np.ndarray]) -> Path:
+    files.write(directory, [files.Pending(name, a.shape, a.dtype, lambda a=a: a) for name, a in arrays.items()], 10**9)
+    return directory
+
+
+def arrays_of(directory: Path) -> dict[str, np.ndarray]:
+    return {name: np.array(stored.read()) for name, stored in files.stored(directory).items()}
+
+
+def equal(one, other) -> bool:
+    same = jax.tree.map(lambda a, b: a.dtype == b.dtype and bool((np.asarray(a) == np.asarray(b)).all()), one, other)
+    return jax.tree.all(same)
+
+
+# --- outputs ------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in DECODERS])
+def test_a_checkpoint_gives_what_it_gave_elsewhere(case, tmp_path):
+    judged = list(verify.verify(alone(case, tmp_path, "forward", "base")))
+    assert judged and [one for one in judged if not one.ok] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in DECODERS if "generate" in (CASES / case / "meta.json").read_text()])
+def test_and_says_what_it_said_elsewhere(case, tmp_path):
+    judged = list(verify.verify(alone(case, tmp_path, "generate")))
+    assert judged and [one for one in judged if not one.ok] == []
+
+
+def test_verify_prints_a_line_an_array(tmp_path, capsys):
+    directory = str(alone("gpt2_bare", tmp_path, "forward"))
+    assert verify.main(directory) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[:-1]] == [["right", "loss"], ["right", "logits"], ["right", "hidden_states"]]
+    assert lines[-1] == "3 arrays, 0 wrong"
+    assert verify.main(directory, ["--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["wrong"] == 0 and [one["array"] for one in report["arrays"]] == ["loss", "logits", "hidden_states"]
+    with pytest.raises(Mistake, match="takes a directory and --json"):
+        verify.main(directory, ["--fast"])
+
+
+def test_verify_counts_what_is_wrong(tmp_path, capsys):
+    directory = alone("gpt2_bare", tmp_path, "forward")
+    arrays = arrays_of(directory)
+    arrays["h.1.mlp.c_fc.bias"][3] += 0.01
+    rewritten(directory, arrays)
+    assert verify.main(str(directory)) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "3 arrays, 3 wrong"
+
+
+def test_what_verify_does_not_know_is_wrong(tmp_path):
+    directory = alone("gpt2_bare", tmp_path, "forward")
+    meta = json.loads((directory / "meta.json").read_text())
+    for change, said in (({"kind": "custom:dream"}, "'custom:dream' are not known"), ({"kwargs": {"magic": 1}}, "no use is known for magic"),
+                         ({"inputs": {"pixels": "right.in.input_ids"}}, "the inputs pixels"), ({"outputs": ["smell"]}, "no such output")):
+        (directory / "meta.json").write_text(json.dumps(meta | {"calls": [meta["calls"][0] | change]}))
+        judged = list(verify.verify(directory))
+        assert judged and not any(one.ok for one in judged) and all(said in one.note for one in judged)
+    (directory / "meta.json").write_text(json.dumps(meta))
+    changed("gpt2_bare", directory, architectures=["GPT5LMHeadModel"])
+    judged = list(verify.verify(directory))
+    assert len(judged) == 3 and all("GPT5LMHeadModel" in one.note and not one.ok for one in judged)
+
+
+def test_a_command_verifies(tmp_path):
+    from transformer.__main__ import main
+
+    assert main(["verify", str(alone("gpt2_bare", tmp_path, "forward"))]) == 0
+
+
+# --- there and back ------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("case", DECODERS)
+def test_what_is_saved_has_the_same_bytes(case, tmp_path):
+    loaded = load(CASES / case)
+    save(tmp_path, *loaded)
+    again = load(tmp_path)
+    assert equal(loaded.model, again.model) and again.generation == loaded.generation
+    there, back = arrays_of(CASES / case), arrays_of(tmp_path)
+    if case == "gpt2_bare":
+        there = {f"transformer.{name}": array for name, array in there.items() if not name.endswith((".attn.bias", "lm_head.weight"))}
+    assert there.keys() == back.keys()
+    assert all(np.array_equal(there[name].view(np.uint8), back[name].view(np.uint8)) for name in there)
+    old, new = (json.loads((directory / "config.json").read_text()) for directory in (CASES / case, tmp_path))
+    renewed = {"rope_theta", "rope_scaling", "torch_dtype", "transformers_version"}
+    assert {name: new[name] for name in old.keys() - renewed - {"n_inner"}} == {
+        name: old[name] for name in old.keys() - renewed - {"n_inner"}}
+
+
+SIZE = llama.Size(vocab=40, layers=3, embed=16, heads=4, groups=2, mlp=24)
+BORN = {
+    "openai-gpt": gpt(gpt2.Size(40, 12, 2, 16, 4)),
+    "gpt2": gpt2.GPT2.of(gpt2.Size(40, 12, 2, 16, 4, mlp=20), dropout=0.1, tied=False),
+    "imagegpt": imagegpt.imagegpt(imagegpt.Size(41, 12, 2, 16, 4)),
+    "llama": llama.Llama.of(SIZE, epsilon=1e-5, tied=True, rotary=Rotary(4, 500.0, Llama3(4.0, 1.0, 4.0, 16))),
+    "mistral": llama_kin.mistral(SIZE, 4, rotary=Rotary(4, 100.0, Squeezed(3.0))),
+    "qwen2": llama_kin.qwen2(SIZE, windows=(None, 3), kinds=(0, 1, 1)),
+    "qwen3": llama_kin.qwen3(dataclasses.replace(SIZE, head=6), bias=True),
+    "gemma": llama_kin.gemma(SIZE, Rotary(4, 100.0, Yarn(4.0, 1.0, 32.0, 8, 100.0), 1.2)),
+    "gemma2": llama_kin.gemma2(SIZE, reach=3, asked=9, cap=None, kinds=(1, 0, 1)),
+    "mixtral": llama_kin.mixtral(llama_kin.ExpertSize(40, 3, 16, 4, 2, 24, experts=4), chosen=3),
+}
+
+
+@pytest.mark.parametrize("kind", BORN)
+def test_a_model_born_here_says_itself_what_it_is(kind, tmp_path):
+    model = sharp(BORN[kind])
+    save(tmp_path, model)
+    loaded = load(tmp_path)
+    assert loaded.config["model_type"] == kind and loaded.config["dtype"] == "float32"
+    assert jax.tree.structure(loaded.model) == jax.tree.structure(model) and equal(loaded.model, model)
+
+
+def test_how_a_model_computes_is_not_lost_nor_in_the_way(tmp_path):
+    model = sharp(BORN["gpt2"])
+    save(tmp_path, edit(model, Attention, lambda attention: attention.replace(core=fused)))
+    assert jax.tree.structure(load(tmp_path).model) == jax.tree.structure(model)
+
+
+def test_what_has_no_setting_is_not_saved(tmp_path):
+    strange = sharp(BORN["llama"]).replace(multiplier=3.0)
+    with pytest.raises(Mistake, match="this Llama cannot be saved as any class of Hugging Face: .*no setting"):
+        save(tmp_path / "a", strange)
+    with pytest.raises(Mistake, match=r"this Llama cannot be saved as \['GPT2LMHeadModel'\]"):
+        save(tmp_path / "a", sharp(BORN["llama"]), config={"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]})
+    with pytest.raises(Mistake, match="this Linear cannot be saved"):
+        save(tmp_path / "a", Linear(jnp.zeros((2, 2))))
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_config_fills_in_what_the_model_leaves_open(tmp_path):
+    save(tmp_path, sharp(BORN["llama"]), config={"max_position_embeddings": 99, "eos_token_id": 3}, generation={"eos_token_id": 3})
+    loaded = load(tmp_path)
+    assert (loaded.config["max_position_embeddings"], loaded.config["eos_token_id"]) == (99, 3)
+    assert loaded.generation == {"eos_token_id": 3}
+    shorter = loaded.model.replace(blocks=loaded.model.blocks.replace(blocks=jax.tree.map(lambda w: w[:2], loaded.model.blocks.blocks)))
+    save(tmp_path, shorter, config=loaded.config)
+    assert load(tmp_path).config["num_hidden_layers"] == 2
+
+
+def test_a_tokenizer_goes_along(tmp_path):
+    from transformer.data.tokenizers import characters
+
+    save(tmp_path, sharp(BORN["gpt2"]), characters("abc"))
+    tokenizer = load(tmp_path).tokenizer
+    assert tokenizer is not None and tokenizer.decode(tokenizer.encode("cab")) == "cab"
+
+
+# --- files ---------------------------------------------------------------------------------------------------------------------
+
+def test_many_files_with_an_index(tmp_path):
+    loaded = load(CASES / "llama")
+    save(tmp_path, *loaded, limit=4000)
+    shards = sorted(path.name for path in tmp_path.glob("model-*.safetensors"))
+    assert len(shards) > 3 and shards[0] == f"model-00001-of-{len(shards):05}.safetensors" and not (tmp_path / files.WHOLE).exists()
+    assert equal(load(tmp_path).model, loaded.model)
+    (tmp_path / shards[1]).rename(tmp_path / "aside")
+    with pytest.raises(Mistake, match=f"names {shards[1]}, not there"):
+        load(tmp_path)
+    save(tmp_path, *loaded)
+    assert sorted(path.name for path in tmp_path.glob("model*")) == [files.WHOLE]
+
+
+@pytest.mark.parametrize("kind", [ml_dtypes.bfloat16, np.float16])
+def test_half_the_bits(kind, tmp_path):
+    shutil.copytree(CASES / "llama", tmp_path, dirs_exist_ok=True)
+    rewritten(tmp_path, {name: array.astype(kind) for name, array in arrays_of(tmp_path).items()})
+    loaded = load(tmp_path)
+    assert {leaf.dtype for leaf in jax.tree.leaves(loaded.model)} == {np.dtype(kind)}
+    save(tmp_path / "out", *loaded)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == np.dtype(kind).name
+    there, back = arrays_of(tmp_path), arrays_of(tmp_path / "out")
+    assert there.keys() == back.keys() and all(np.array_equal(there[name], back[name]) for name in there)
+    wide = load(tmp_path, dtype=jnp.float32).model
+    assert equal(wide, jax.tree.map(lambda x: x.astype(jnp.float32), loaded.model))
+
+
+def test_names_with_and_without_the_prefix(tmp_path):
+    there = arrays_of(CASES / "gpt2")
+    bare = {name.removeprefix("transformer."): array for name, array in there.items()}
+    old = {name.replace("ln_1.weight", "ln_1.gamma").replace("ln_1.bias", "ln_1.beta"): array for name, array in bare.items()}
+    for arrays in (bare, old, there | {"lm_head.weight": there["transformer.wte.weight"]},
+                   {name.replace("transformer.wte", "lm_head"): array for name, array in there.items()}):
+        shutil.copytree(CASES / "gpt2", tmp_path, dirs_exist_ok=True)
+        assert equal(load(rewritten(tmp_path, arrays)).model, load(CASES / "gpt2").model)
+
+
+def test_all_that_does_not_fit_is_said_at_once(tmp_path):
+    arrays = arrays_of(CASES / "gpt2")
+    del arrays["transformer.h.1.attn.c_attn.weight"]
+    arrays["transformer.ln_f.bias"] = np.zeros(5, np.float32)
+    arrays["transformer.h.2.surprise"] = np.zeros(2, np.float32)
+    arrays["lm_head.weight"] = arrays["transformer.wte.weight"] + 1  # tied, yet another
+    shutil.copytree(CASES / "gpt2", tmp_path, dirs_exist_ok=True)
+    with pytest.raises(Mistake) as mistake:
+        load(rewritten(tmp_path, arrays))
+    said = str(mistake.value)
+    assert "nothing was loaded" in said
+    assert "missing: transformer.h.1.attn.c_attn.weight (our blocks.blocks.attention.query.kernel, " in said
+    assert "of another shape: transformer.ln_f.bias is 5 instead of 16 (our norm.shift 16)" in said
+    assert "left over: lm_head.weight; transformer.h.2.surprise" in said or "left over: transformer.h.2.surprise; lm_head" in said
+
+
+def test_a_pickle_is_refused(tmp_path):
+    shutil.copytree(CASES / "gpt2", tmp_path, dirs_exist_ok=True)
+    (tmp_path / files.WHOLE).unlink()
+    with pytest.raises(Mistake, match="neither model.safetensors nor model.safetensors.index.json"):
+        load(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps({}))
+    with pytest.raises(Mistake, match="only pytorch_model.bin: a pickle, which runs whatever code its writer put into it"):
+        load(tmp_path)
+
+
+def test_a_damaged_file_says_so(tmp_path):
+    whole = (CASES / "gpt2" / files.WHOLE).read_bytes()
+    begin = 8 + int.from_bytes(whole[:8], "little")
+    text = whole[8:begin]
+    first = text.index(b'"data_offsets":[')
+    quantised = whole[:8] + text.replace(b'"F32"', b'"F8"', 1).ljust(begin - 8) + whole[begin:]
+    hole = whole[:8] + text[:first] + text[first:].replace(b'"data_offsets":[0', b'"data_offsets":[4', 1) + whole[begin:]
+    for content, said in ((whole[:-7], "cut short: its header speaks of"), (whole + b"x", "longer than it says"), (whole[:90], "cut short within"),
+                          (b"", "cut short within"), (b"\0" * 64, "cut short within"), (whole[:8] + b"!" + whole[9:], "header cannot be read"),
+                          (quantised, "type F8"), (hole, "does not fill|hole")):
+        path = tmp_path / files.WHOLE
+        path.write_bytes(content)
+        with pytest.raises(Mistake, match=said):
+            files.header(path)
+
+
+def test_nothing_is_left_of_a_write_that_failed(tmp_path):
+    shutil.copytree(CASES / "gpt2", tmp_path, dirs_exist_ok=True)
+    whole = (tmp_path / files.WHOLE).read_bytes()
+    with pytest.raises(ZeroDivisionError):
+        files.write(tmp_path, [files.Pending("a", (3,), np.dtype(np.float32), lambda: 1 / 0)], 100)
+    assert (tmp_path / files.WHOLE).read_bytes() == whole
+
+
+def test_odd_shapes_survive(tmp_path):
+    arrays = {"number": np.array(3.0, np.float32), "empty": np.zeros((0, 3), np.float16), "bits": np.array([True, False]),
+              "brain": np.arange(6, dtype=ml_dtypes.bfloat16).reshape(2, 3).T}
+    back = arrays_of(rewritten(tmp_path, arrays))
+    assert all(back[name].dtype == a.dtype and np.array_equal(back[name], a) for name, a in arrays.items())
+
+
+# --- settings --------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("case", "settings", "said"), [
+    ("gpt2", {"architectures": ["GPT2ForSequenceClassification"]}, "GPT2ForSequenceClassification of the kind 'gpt2', which is not supported"),
+    ("gpt2", {"model_type": "gpt9"}, "of the kind 'gpt9'"),
+    ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is True, and only False is supported"),
+    ("gpt2", {"activation_function": "laplace"}, "activation_function is 'laplace', which is not supported; there are gelu"),
+    ("gpt2", {"n_head": None}, "has no n_head"),
+    ("gpt2", {"novelty": 7}, "the setting novelty = 7 is not supported for gpt2"),
+    ("llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "rope_type 'dynamic' is not supported"),
+    ("llama", {"rope_parameters": {"rope_type": "linear"}}, "has no factor"),
+    ("llama", {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5"),
+    ("llama", {"quantization_config": {"bits": 4}}, "quantization_config"),
+    ("imagegpt", {"tie_word_embeddings": True}, "tie_word_embeddings is True"),
+    ("gemma", {"use_bidirectional_attention": True}, "use_bidirectional_attention"),
+])
+def test_a_setting_that_is_not_supported_is_refused(case, settings, said, tmp_path):
+    with pytest.raises(Mistake, match=said):
+        load(changed(case, tmp_path, **settings))
+
+
+def test_old_words_mean_the_same_as_new(tmp_path):
+    config = json.loads((CASES / "llama_yarn" / "config.json").read_text())
+    rope = dict(config["rope_parameters"])
+    old = {"rope_theta": rope.pop("rope_theta"), "rope_scaling": {"type": rope.pop("rope_type"), **rope}, "rope_parameters": None,
+           "dtype": None, "torch_dtype": "float32"}
+    new, older = load(CASES / "llama_yarn").model, load(changed("llama_yarn", tmp_path, **old)).model
+    assert new.rotary == older.rotary and isinstance(new.rotary.scaling, Yarn)
+
+
+def test_a_directory_without_a_config(tmp_path):
+    with pytest.raises(Mistake, match="there is no .*config.json"):
+        load(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(Mistake, match="is not JSON"):
+        load(tmp_path)
+
+
+# --- names -----------------------------------------------------------------------------------------------------------------------
+
+def test_a_weight_without_a_name_is_a_mistake():
+    spec = Linear.of(SIZE, "embed -> mlp", bias=True)
+    with pytest.raises(Mistake, match="no name for bias"):
+        pairs([Row("dense.weight", "kernel", linear)], spec)
+
+
+def test_inputs_are_found_by_the_fan_in():
+    assert inputs(weight(SIZE, "embed -> heads head")) == 1 and inputs(weight(SIZE, "heads head -> embed")) == 2
+    assert inputs(BORN["mixtral"].blocks.blocks.mlp.down) == 1
+    assert inputs(BORN["mixtral"].blocks.blocks.mlp.router.kernel) == 1
+
+
+def test_blocks_side_by_side_have_the_same_names():
+    spec = BORN["llama"]
+    rows = next(family.rows for family in FAMILIES if family.kind == "llama")
+    apart = spec.replace(blocks=spec.blocks.replace(blocks=tuple(llama.plain(SIZE) for _ in range(3))))
+    assert {pair.theirs: pair.shape for pair in pairs(rows, apart)} == {pair.theirs: pair.shape for pair in pairs(rows, spec)}
+    assert matched(pairs(rows, apart), {pair.theirs: files.Stored(Path("x"), 0, pair.shape, np.dtype(np.float32))
+                                        for pair in pairs(rows, spec)}, "", {}, (), "here")
+
+
+# --- where it goes ------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("kind", "mesh"), [("llama", "fsdp=2,tensor=2,data=2"), ("mixtral", "expert=4,fsdp=2")])
+def test_on_a_mesh_it_is_the_same(kind, mesh, tmp_path):
+    save(tmp_path, sharp(BORN[kind]))
+    here, there = load(tmp_path).model, load(tmp_path, mesh_of(mesh)).model
+    places = named(shardings(BORN[kind], mesh_of(mesh)))
+    assert equal(here, there) and {name: leaf.sharding for name, leaf in named(there).items()} == places
+    assert len({str(shard.index) for shard in named(there)["blocks.blocks.attention.query.kernel"].addressable_shards}) > 1
+    save(tmp_path / "again", there)
+    assert equal(load(tmp_path / "again").model, here)
+
+
+def test_on_an_accelerator_layers_are_put_together_there(tmp_path, monkeypatch):
+    save(tmp_path, sharp(BORN["mixtral"]))
+    here = load(tmp_path).model
+    monkeypatch.setattr(loading, "PIECE", 0)
+    monkeypatch.setattr(loading, "keeps", lambda device: False)
+    assert equal(load(tmp_path).model, here) and equal(load(tmp_path, mesh_of("expert=4,fsdp=2")).model, here)
+
+
+@pytest.mark.slow
+def test_little_memory_beside_the_model(tmp_path):
+    """The host needs the model, the largest array of the file, and not 200 MB more."""
+    size = llama.Size(vocab=30000, layers=8, embed=768, heads=12, groups=12, mlp=2048)
+    save(tmp_path, jax.tree.map(lambda w: np.zeros(w.shape, np.float32), llama.Llama.of(size)))
+    script = ("import resource, sys, jax; from transformer.huggingface import load; jax.devices(); "
+              "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; model = load(sys.argv[1]).model; "
+              "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, sum(x.nbytes for x in jax.tree.leaves(model)))")
+    ran = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True,
+                         cwd=Path(__file__).parent.parent, env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"})
+    peak, model = map(int, ran.stdout.split())
+    assert peak * 1024 <= model + 4 * 30000 * 768 + 200 * 2**20
+
+
+# --- parity ----------------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("transformers") is None or importlib.util.find_spec("torch") is None,
+                    reason="needs the extra `parity`")
+@pytest.mark.parametrize("kind", BORN)
+def test_transformers_reads_what_was_saved(kind, tmp_path, recwarn):
+    import torch
+    import transformers
+
+    model = sharp(BORN[kind])
+    save(tmp_path, model)
+    name = json.loads((tmp_path / "config.json").read_text())["architectures"][0]
+    theirs, info = getattr(transformers, name).from_pretrained(tmp_path, attn_implementation="eager", output_loading_info=True)
+    assert not any(info.values())
+    tokens = np.random.default_rng(0).integers(0, 40, (2, 10))
+    with torch.no_grad():
+        want = theirs.eval()(input_ids=torch.from_numpy(tokens)).logits.numpy()
+    got = np.asarray(model(jnp.asarray(tokens, jnp.int32)))
+    assert np.abs(got - want).max() <= 1e-5 * np.abs(want).max()
