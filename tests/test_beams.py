@@ -62,6 +62,7 @@ def test_one_beam_is_greedy():
     np.testing.assert_allclose(one.scores * one.lengths, greedy.scores, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_groups_that_do_not_mind_each_other_are_searches_of_their_own():
     both = generate(MODEL, PROMPTS, most=6, strategy=Beams(6, 6, groups=3), ends=2)
     alone = generate(MODEL, PROMPTS, most=6, strategy=Beams(2, 2), ends=2)

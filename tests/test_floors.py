@@ -12,7 +12,7 @@ FLOORS = {
     "stack": 2,
     "models": 3, "losses": 3, "data": 3, "looking": 3,
     "training": 4, "decoding": 4, "huggingface": 4,
-    "presets": 5, "describe": 5, "plan": 5, "__main__": 5,
+    "presets": 5, "bench": 5, "describe": 5, "plan": 5, "__main__": 5,
 }
 # What is kept out of a folder although it lies outside or below.
 KEPT_OUT = {

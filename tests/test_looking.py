@@ -70,9 +70,12 @@ def test_states_end_where_the_model_does():
 
 
 def test_states_of_both_sides():
-    states = states_of(MODELS["t5"], TOKENS, TARGET)
+    model = MODELS["t5"]
+    states = states_of(model, TOKENS, TARGET)
     shapes = {name: x.shape for name, x in states.items()}
     assert shapes == {"encoder.blocks": (3, 3, 10, 32), "decoder.blocks": (3, 3, 7, 32)}
+    # The decoder read what the encoder's blocks left.
+    np.testing.assert_allclose(model.decoder.norm(states["decoder.blocks"][-1]), model.hidden(TOKENS, TARGET), atol=1e-4)
 
 
 def test_however_a_model_runs_it_looks_the_same():

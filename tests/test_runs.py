@@ -148,6 +148,20 @@ def test_a_killed_run_goes_on_to_the_same_weights(finished, tmp_path):
     assert steps_of(folder) == steps_of(plain.folder)
 
 
+def test_a_run_cut_short_just_after_saving_lacks_no_line(finished, tmp_path, monkeypatch):
+    save = Checkpoints.save
+
+    def last_act(self, step, *rest):
+        save(self, step, *rest)
+        if step == 12:
+            raise RuntimeError("lights out")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="lights out"):
+        patch.setattr(Checkpoints, "save", last_act)
+        run(experiment, {}, runs=tmp_path)
+    assert steps_of(run(experiment, {}, runs=tmp_path, resume=True).folder) == steps_of(finished.folder)
+
+
 @SLOW
 def test_a_resumed_run_keeps_its_knobs_unless_others_are_given(tmp_path, monkeypatch):
     first = run(experiment, {"steps": 2, "dropout": 0.0}, runs=tmp_path, seed=3, accumulate=1)
@@ -253,7 +267,7 @@ def test_a_bad_step_is_refused_and_told(tmp_path, capsys, value, said):
     with np.load(kept) as saved:
         expected = batches(build().data, 8, 0)[5]
         np.testing.assert_equal(dict(saved), expected)
-    assert [json.loads(line)["refused"] for line in (six.folder / "metrics.jsonl").open() if "norm" in line] == [0] * 5 + [1]
+    assert [json.loads(line)["refused"] for line in (six.folder / "metrics.jsonl").read_text().splitlines() if "norm" in line] == [0] * 5 + [1]
 
 
 @SLOW

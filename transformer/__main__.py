@@ -1,6 +1,6 @@
 """python -m transformer describe NAME     the parameter table of a model: path, shape, axes, count
 python -m transformer plan NAME         what training it would need on devices that are not here: memory, time, MFU
-python -m transformer verify DIR        whether a checkpoint gives here what was recorded beside it (--json for machines)
+python -m transformer verify DIR        whether a checkpoint gives here what was recorded beside it (--json too)
 python -m transformer bench train       how fast a training step is here, beside PyTorch's with --torch PYTHON
 
 NAME is a published model (gpt2, bert-base, llama-7b, ...) or a file with an experiment in it; its knobs follow as --knob value.

@@ -31,8 +31,8 @@ class Experts:
         def matrices(axes: str) -> Array:
             return repeated(weight(size, axes, initialiser), size.experts, "experts")
 
-        return cls(Linear.of(size, "embed -> experts", initialiser=initialiser), matrices("embed -> mlp"), matrices("embed -> mlp"),
-                   matrices("mlp -> embed"), activation, chosen)
+        return cls(Linear.of(size, "embed -> experts", initialiser=initialiser), matrices("embed -> mlp"),
+                   matrices("embed -> mlp"), matrices("mlp -> embed"), activation, chosen)
 
     def __call__(self, x: Array) -> Array:
         tokens = x.reshape(-1, x.shape[-1])

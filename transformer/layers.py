@@ -72,8 +72,11 @@ def wide(x: Array, matrix: Array, equation: str) -> Array:
 
 
 def _wide_backward(equation: str, kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
-    _, narrow = jax.vjp(partial(jnp.einsum, equation), *kept)
-    return narrow(g.astype(kept[0].dtype))
+    x, matrix = kept
+    g = g.astype(x.dtype)
+    (dx,) = jax.linear_transpose(lambda x: jnp.einsum(equation, x, matrix), x)(g)
+    (dmatrix,) = jax.linear_transpose(lambda matrix: jnp.einsum(equation, x, matrix), matrix)(g)
+    return dx, dmatrix
 
 
 wide.defvjp(lambda x, matrix, equation: (wide(x, matrix, equation), (x, matrix)), _wide_backward)

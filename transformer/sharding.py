@@ -6,6 +6,7 @@
 import contextlib
 import contextvars
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def mesh_of(text: str, devices: Sequence[Any] | None = None) -> Mesh:
     lengths: dict[str, int] = {}
     for part in text.split(","):
         name, _, number = part.partition("=")
-        if name not in known or name in lengths or not number.lstrip("-").isdigit() or int(number) in (0, *range(-9, -1)):
+        if name not in known or name in lengths or not re.fullmatch("-1|[1-9][0-9]*", number):
             raise Mistake(f"mesh {text!r}: cannot read {part!r}; write axis=number once for each of {', '.join(known)}")
         lengths[name] = int(number)
     fixed = math.prod(n for n in lengths.values() if n > 0)

@@ -114,7 +114,7 @@ def describe(spec: Any) -> Iterator[tuple[str, tuple[int, ...], tuple[str | None
 
 
 def inputs(w: Weight) -> int:
-    """How many axes of a matrix are multiplied away: the first that are not repeats of it, until the fan-in is used up."""
+    """How many axes of a matrix are multiplied away: those after its repeats, until the fan-in is used up."""
     lengths = w.shape[repeats(w):]
     return next(n for n in range(len(lengths) + 1) if math.prod(lengths[:n]) >= w.fan_in)
 

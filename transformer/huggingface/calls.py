@@ -1,4 +1,4 @@
-"""How the recorded calls of a reference are asked of our models: one function for each shape, outputs by their names."""
+"""How the recorded calls of a reference are asked of our models: a function for each shape, outputs by their names."""
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,9 +47,11 @@ def settings(call: Call) -> dict[str, Any]:
 def known(call: Call, *kinds: str, kwargs: tuple[str, ...] = ()) -> None:
     """Refuses a call of another kind, or with arguments that nothing is made of."""
     if call.kind not in kinds:
-        raise Mistake(f"calls of the kind {call.kind!r} are not known for {call.config.get('model_type')}; there are {', '.join(kinds)}")
-    if call.kwargs.keys() - set(kwargs):
-        raise Mistake(f"no use is known for {', '.join(sorted(call.kwargs.keys() - set(kwargs)))} in a {call.kind} call")
+        raise Mistake(f"calls of the kind {call.kind!r} are not known for {call.config.get('model_type')}; "
+                      f"there are {', '.join(kinds)}")
+    unknown = sorted(call.kwargs.keys() - set(kwargs))
+    if unknown:
+        raise Mistake(f"no use is known for {', '.join(unknown)} in a {call.kind} call")
 
 
 @jax.jit
@@ -61,7 +63,7 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
 
 
 def finished(states: Array, last: Array) -> Array:
-    """Hidden states as they record them: what enters the blocks, what leaves each, and last the final state, normalised."""
+    """Hidden states as they record them: what enters the blocks, what leaves each, and last the normalised state."""
     return jnp.concatenate([states[:-1], last[None]])
 
 
@@ -69,4 +71,5 @@ def finished(states: Array, last: Array) -> Array:
 def _decoded(model: Any, tokens: Array, context: dict[str, Array]) -> tuple[Array, Array, Array]:
     watched, states = recording(model)
     hidden = watched.hidden(tokens, **context)
-    return hidden, finished(*states.values(), hidden), model.logits(hidden)
+    (own,) = states.values()
+    return hidden, finished(own, hidden), model.logits(hidden)

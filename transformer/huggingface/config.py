@@ -12,15 +12,17 @@ REQUIRED: Any = object()
 
 # What no forward pass depends on: names, training, generation (which generation_config.json settles), bookkeeping.
 NEUTRAL = (
-    "architectures", "model_type", "transformers_version", "_name_or_path", "name_or_path", "_commit_hash", "auto_map", "dtype",
-    "torch_dtype", "return_dict", "return_dict_in_generate", "output_*", "use_cache", "use_return_dict", "is_encoder_decoder",
-    "*_token_id", "*_token_ids", "id2label", "label2id", "num_labels", "problem_type", "task_specific_params", "finetuning_task",
-    "initializer_*", "init_*", "*dropout*", "*_pdrop", "*layerdrop*", "gradient_checkpointing", "chunk_size_feed_forward",
-    "tokenizer_class", "attn_implementation", "_attn_implementation*", "pretraining_tp", "tie_encoder_decoder", "torchscript",
-    "max_length", "min_length", "max_new_tokens", "do_sample", "num_beams", "num_beam_groups", "num_return_sequences",
-    "early_stopping", "length_penalty", "repetition_penalty", "*no_repeat_ngram_size", "diversity_penalty", "temperature", "top_k",
-    "top_p", "typical_p", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "exponential_decay_length_penalty",
-    "remove_invalid_values", "prefix", "pruned_heads", "summary_*", "router_*", "n_ctx", "gpt*_version", "n_special", "predict_*",
+    "architectures", "model_type", "transformers_version", "_name_or_path", "name_or_path", "_commit_hash",
+    "auto_map", "dtype", "torch_dtype", "return_dict", "return_dict_in_generate", "output_*", "use_cache",
+    "use_return_dict", "is_encoder_decoder", "*_token_id", "*_token_ids", "id2label", "label2id", "num_labels",
+    "problem_type", "task_specific_params", "finetuning_task", "initializer_*", "init_*", "*dropout*", "*_pdrop",
+    "*layerdrop*", "gradient_checkpointing", "chunk_size_feed_forward", "tokenizer_class", "attn_implementation",
+    "_attn_implementation*", "pretraining_tp", "tie_encoder_decoder", "torchscript", "max_length", "min_length",
+    "max_new_tokens", "do_sample", "num_beams", "num_beam_groups", "num_return_sequences", "early_stopping",
+    "length_penalty", "repetition_penalty", "*no_repeat_ngram_size", "diversity_penalty", "temperature", "top_k",
+    "top_p", "typical_p", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens",
+    "exponential_decay_length_penalty", "remove_invalid_values", "prefix", "pruned_heads", "summary_*", "router_*",
+    "n_ctx", "gpt*_version", "n_special", "predict_*",
 )
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -63,7 +65,8 @@ class Config:
     def activation(self, name: str, default: Any = REQUIRED, known: Mapping[str, Any] = ACTIVATIONS) -> Any:
         value = self.take(name, default)
         if value not in known:
-            raise Mistake(f"{self.where}: {name} is {value!r}, which is not supported; there are {', '.join(sorted(known))}")
+            raise Mistake(f"{self.where}: {name} is {value!r}, which is not supported; "
+                          f"there are {', '.join(sorted(known))}")
         return known[value]
 
     def part(self, name: str) -> "Config":
@@ -75,8 +78,8 @@ class Config:
         for name, value in self.values.items():
             known = name in self._asked or any(fnmatch(name, pattern) for pattern in (*NEUTRAL, *others))
             if not known and value not in (None, False, 0, "", [], {}):
-                raise Mistake(f"{self.where}: the setting {name} = {value!r} is not supported for {self.values.get('model_type')}; "
-                              f"remove it if the model does not depend on it")
+                raise Mistake(f"{self.where}: the setting {name} = {value!r} is not supported for "
+                              f"{self.values.get('model_type')}; remove it if the model does not depend on it")
 
 
 def activation_name(activation: Any, favourite: str = "", known: Mapping[str, Any] = ACTIVATIONS) -> str:

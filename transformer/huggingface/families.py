@@ -2,11 +2,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from transformer.huggingface import decoders
+from transformer.huggingface import gpt, llama
 from transformer.huggingface.family import Family
 from transformer.mistakes import Mistake
 
-FAMILIES: tuple[Family, ...] = (*decoders.FAMILIES,)
+FAMILIES: tuple[Family, ...] = (*gpt.FAMILIES, *llama.FAMILIES)
 
 
 def of(config: Mapping[str, Any]) -> Family:
@@ -17,5 +17,5 @@ def of(config: Mapping[str, Any]) -> Family:
         if not classes or classes[0] in family.classes:
             return family
     known = sorted({name for family in alike or FAMILIES for name in family.classes})
-    raise Mistake(f"config.json asks for {classes[0] if classes else 'no class'} of the kind {kind!r}, which is not supported; "
-                  f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}")
+    raise Mistake(f"config.json asks for {classes[0] if classes else 'no class'} of the kind {kind!r}, which is not "
+                  f"supported; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}")

@@ -13,8 +13,9 @@ import numpy as np
 from transformer.mistakes import Mistake
 
 TYPES: dict[str, Any] = {
-    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "I64": np.int64, "I32": np.int32,
-    "I16": np.int16, "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
+    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "BOOL": np.bool_,
+    "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8,
+    "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8,
 }
 NAMES = {np.dtype(kind): name for name, kind in TYPES.items()}
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -60,7 +61,8 @@ def stored(directory: Path) -> dict[str, Stored]:
         files = sorted(set(index.values()))
         absent = [file for file in files if not (directory / file).is_file()]
         if absent:
-            raise Mistake(f"{directory / INDEX} names {', '.join(absent)}, not there; put the whole checkpoint in {directory}")
+            raise Mistake(f"{directory / INDEX} names {', '.join(absent)}, not there; "
+                          f"put the whole checkpoint in {directory}")
         found = {name: array for file in files for name, array in header(directory / file).items()}
         lost = sorted(index.keys() - found.keys())
         if lost:
@@ -70,8 +72,8 @@ def stored(directory: Path) -> dict[str, Stored]:
         return header(directory / WHOLE)
     pickles = sorted({path.name for pattern in PICKLES for path in directory.glob(pattern)})
     if pickles:
-        raise Mistake(f"{directory} has only {', '.join(pickles)}: a pickle, which runs whatever code its writer put into it as soon "
-                      f"as it is opened; where you trust it, open it with torch and save it as {WHOLE}")
+        raise Mistake(f"{directory} has only {', '.join(pickles)}: a pickle, which runs whatever code its writer put "
+                      f"into it as soon as it is opened; where you trust it, open it with torch and save it as {WHOLE}")
     raise Mistake(f"{directory} has neither {WHOLE} nor {INDEX}; give a directory with config.json and one of them")
 
 
@@ -83,7 +85,8 @@ def header(path: Path) -> dict[str, Stored]:
         begin = 8 + struct.unpack("<Q", first)[0] if len(first) == 8 else 8
         text = file.read(begin - 8) if 8 < begin <= length else b""
     if not text:
-        raise Mistake(f"{path} is no safetensors file, or is cut short within its header ({length:,} bytes); fetch it again")
+        raise Mistake(f"{path} is no safetensors file, or is cut short within its header ({length:,} bytes); "
+                      f"fetch it again")
     try:
         entries = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
         arrays = {name: _entry(path, begin, entry) for name, entry in entries.items()}
@@ -93,23 +96,26 @@ def header(path: Path) -> dict[str, Stored]:
     end = 0
     for start, stop in spans:
         if start != end:
-            raise Mistake(f"{path} is damaged: its arrays overlap or leave a hole at byte {begin + end:,}; fetch it again")
+            raise Mistake(f"{path} is damaged: its arrays overlap or leave a hole at byte {begin + end:,}; "
+                          f"fetch it again")
         end = stop
     if begin + end != length:
         said = "cut short" if length < begin + end else "longer than it says"
-        raise Mistake(f"{path} is {said}: its header speaks of {begin + end:,} bytes, {length:,} are there; fetch it again")
+        raise Mistake(f"{path} is {said}: its header speaks of {begin + end:,} bytes, {length:,} are there; "
+                      f"fetch it again")
     return arrays
 
 
 def write(directory: Path, arrays: Sequence[Pending], limit: int) -> None:
-    """One file, or beyond `limit` bytes several with an index; each appears whole, and an older checkpoint goes away."""
+    """One file, or beyond `limit` bytes several with an index; each appears whole, an older checkpoint goes away."""
     directory.mkdir(parents=True, exist_ok=True)
     parts: list[list[Pending]] = [[]]
     for array in arrays:
         if parts[-1] and sum(one.nbytes for one in parts[-1]) + array.nbytes > limit:
             parts.append([])
         parts[-1].append(array)
-    names = [WHOLE] if len(parts) == 1 else [f"model-{n + 1:05}-of-{len(parts):05}.safetensors" for n in range(len(parts))]
+    numbered = [f"model-{n + 1:05}-of-{len(parts):05}.safetensors" for n in range(len(parts))]
+    names = [WHOLE] if len(parts) == 1 else numbered
     for name, part in zip(names, parts, strict=True):
         _write(directory / f"{name}.partial", part)
     for name in names:
@@ -157,13 +163,14 @@ def _write(path: Path, arrays: Iterable[Pending]) -> None:
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # without which transformers refuses the file
     end = 0
     for array in arrays:
-        entries[array.name] = {"dtype": NAMES[array.dtype], "shape": array.shape, "data_offsets": (end, end + array.nbytes)}
+        span = (end, end + array.nbytes)
+        entries[array.name] = {"dtype": NAMES[array.dtype], "shape": array.shape, "data_offsets": span}
         end += array.nbytes
     text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for array in arrays:
-            file.write(np.ascontiguousarray(array.make()).reshape(-1).view(np.uint8))
+            file.write(np.ascontiguousarray(array.make()).reshape(-1).view(np.uint8).data)
         file.flush()
         os.fsync(file.fileno())

@@ -15,19 +15,22 @@ from transformer.decoding.sampling import Greedy, fed
 from transformer.huggingface.config import Config
 
 # What changes nothing in a search that does not sample, or says how to start it, which the caller has done.
-NEUTRAL = ("temperature", "top_k", "top_p", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "decoder_start_token_id",
-           "_from_model_config", "cache_implementation", "max_time", "task", "language", "is_multilingual", "lang_to_id",
-           "task_to_id", "alignment_heads", "no_timestamps_token_id", "return_timestamps", "max_initial_timestamp_index",
-           "prev_sot_token_id", "assistant_*", "num_assistant_*", "low_memory", "disable_compile")
+NEUTRAL = (
+    "temperature", "top_k", "top_p", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff",
+    "decoder_start_token_id", "_from_model_config", "cache_implementation", "max_time", "task", "language",
+    "is_multilingual", "lang_to_id", "task_to_id", "alignment_heads", "no_timestamps_token_id", "return_timestamps",
+    "max_initial_timestamp_index", "prev_sot_token_id", "assistant_*", "num_assistant_*", "low_memory",
+    "disable_compile",
+)
 EARLY = {False: "likely", True: "full", "never": "never"}
 
 
 def generated(model: Any, settings: Mapping[str, Any], prompt: Any, present: Any = None, memory: Any = None,
               seen: Any = None, source: Any = None) -> dict[str, np.ndarray]:
-    """`settings` are generation_config.json's and the call's arguments together; of a source, memory is what was encoded.
+    """`settings` are generation_config.json's and the call's arguments together; memory is what a source was encoded to.
 
-    sequences with the prompt in front, lengths up to the first end; of beams their scores and which beam each token was added
-    to, of the greedy the logits of each step, raw and processed.
+    sequences with the prompt in front, lengths up to the first end; of beams their scores and which beam each token was
+    added to, of the greedy the logits of each step, raw and processed.
     """
     prompt = np.asarray(prompt)
     rows, width = prompt.shape
@@ -45,7 +48,8 @@ def generated(model: Any, settings: Mapping[str, Any], prompt: Any, present: Any
     asked.settle(*NEUTRAL)
     found, steps = _searched(model, strategy, tuple(processors), prompt, present, most, ends, pad, memory, seen)
     new = found.tokens.reshape(rows * found.tokens.shape[1], -1)
-    outputs = {"sequences": np.concatenate([np.repeat(prompt, len(new) // rows, 0), new], 1), "lengths": width + found.lengths.reshape(-1)}
+    outputs = {"sequences": np.concatenate([np.repeat(prompt, len(new) // rows, 0), new], 1),
+               "lengths": width + found.lengths.reshape(-1)}
     if beams == 1:
         return outputs | steps
     return outputs | {"sequences_scores": found.scores.reshape(-1), "beam_indices": found.origins.reshape(len(new), -1)}
@@ -83,8 +87,8 @@ def _processors(asked: Config, ends: list[int], width: int, source: Any) -> list
     return found
 
 
-def _searched(model: Any, strategy: Any, processors: tuple[Any, ...], prompt: Any, present: Any, most: int, ends: Any, pad: int,
-              memory: Any, seen: Any) -> tuple[Any, dict[str, np.ndarray]]:
+def _searched(model: Any, strategy: Any, processors: tuple[Any, ...], prompt: Any, present: Any, most: int, ends: Any,
+              pad: int, memory: Any, seen: Any) -> tuple[Any, dict[str, np.ndarray]]:
     """The search; if it is greedy step by step, to see the logits of each."""
     search = searching(strategy)
     asked = question(model, search, prompt, present, most, ends, None, memory, seen)

@@ -1,7 +1,7 @@
 """A checkpoint's arrays, read one by one straight to where they belong.
 
-Beside the model itself the host holds one array at a time: stacked weights are filled layer by layer, on a CPU in the very
-buffer that they keep, elsewhere in a buffer on the device when they are large.
+Beside the model itself the host holds one array at a time: stacked weights are filled layer by layer, on a CPU in the
+very buffer that they keep, elsewhere in a buffer on the device when they are large.
 """
 import math
 from collections.abc import Iterator, Mapping
@@ -45,8 +45,8 @@ class Source(NamedTuple):
 def load(directory: str | Path, mesh: Mesh | None = None, dtype: Any = None) -> Loaded:
     """A model as save_pretrained wrote it, on a mesh or not, in the types of the file or in the one given.
 
-    `model, *_ = load("gpt2")`, where gpt2 is a directory: with config.json, the weights in safetensors, and what there is
-    of tokenizer.json and generation_config.json.
+    `model, *_ = load("gpt2")`, where gpt2 is a directory: with config.json, the weights in safetensors, and what there
+    is of tokenizer.json and generation_config.json.
     """
     directory = Path(directory)
     config = files.read_json(directory / "config.json")

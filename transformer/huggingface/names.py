@@ -1,6 +1,6 @@
 """How Hugging Face calls and lays out each weight of ours: rows that are read in both directions.
 
-    Row("h.{layer}.attn.c_attn.weight", ("blocks.blocks.{layer}.attention.query.kernel", ... key, ... value), conv1d, along=1)
+    Row("h.{layer}.ln_1.weight", "blocks.blocks.{layer}.attention_norm.scale", vector)
 
 A row counts where its weights are in the model, so that one table serves with and without biases, heads, tied tables.
 `{layer}` in our path is there for blocks kept as a tuple; of stacked blocks it is the first axis.
@@ -56,7 +56,7 @@ def after_ones(count: int) -> Layout:
 
 @dataclass(frozen=True)
 class Row:
-    """One of their names, our paths that it holds (laid side by side `along` one of their axes), and how it lies there."""
+    """One of their names, our path or the paths that lie side by side in it, `along` one of its axes, and how."""
 
     theirs: str
     ours: str | tuple[str, ...]
@@ -90,8 +90,8 @@ class Pair:
     def shape(self) -> tuple[int, ...]:
         """Theirs."""
         shapes = [_gathered(self.layout(part.w), part.w.shape) for part in self.parts]
-        along = sum(shape[self.along] for shape in shapes) if len(shapes) > 1 else shapes[0][self.along] if shapes[0] else 0
-        return tuple(along if axis == self.along else length for axis, length in enumerate(shapes[0]))
+        return tuple(sum(lengths) if axis == self.along else lengths[0]
+                     for axis, lengths in enumerate(zip(*shapes, strict=True)))
 
     def here(self, theirs: np.ndarray) -> list[np.ndarray]:
         """Our parts, as views of theirs."""
@@ -139,8 +139,8 @@ def matched(wanted: Sequence[Pair], there: Mapping[str, Stored], prefix: str, co
         if key not in spelled:
             missing.append(f"{pair.theirs} (our {', '.join(part.path for part in pair.parts)})")
         elif there[spelled[key]].shape != pair.shape:
-            misshapen.append(f"{spelled[key]} is {_said(there[spelled[key]].shape)} instead of {_said(pair.shape)} (our "
-                             + ", ".join(f"{part.path} {_said(part.w.shape)}" for part in pair.parts) + ")")
+            misshapen.append(f"{spelled[key]} is {_said(there[spelled[key]].shape)} instead of {_said(pair.shape)} "
+                             "(our " + ", ".join(f"{part.path} {_said(part.w.shape)}" for part in pair.parts) + ")")
         else:
             result.append((pair, there[spelled[key]]))
     extra = [spelled[key] for key in spelled.keys() - used
@@ -149,7 +149,8 @@ def matched(wanted: Sequence[Pair], there: Mapping[str, Stored], prefix: str, co
     wrongs = [f"{what}: {'; '.join(sorted(names))}" for what, names in
               (("missing", missing), ("of another shape", misshapen), ("left over", left)) if names]
     if wrongs:
-        raise Mistake(f"the arrays in {where} are not those that config.json speaks of, and nothing was loaded. " + ". ".join(wrongs))
+        raise Mistake(f"the arrays in {where} are not those that config.json speaks of, and nothing was loaded. "
+                      + ". ".join(wrongs))
     return result
 
 

@@ -1,5 +1,6 @@
 """A model written so that transformers loads it: config.json, safetensors, and what belongs to it."""
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from transformer.huggingface import families, files, names
 from transformer.huggingface.config import Config
 from transformer.huggingface.family import Family
 from transformer.mistakes import Mistake
-from transformer.stack import Stack
-from transformer.weights import edit, named
+from transformer.weights import Weight, edit, named
 
 OLD = ("torch_dtype", "rope_theta", "rope_scaling", "transformers_version")  # said anew in other words
+HOW = {"dropout": 0.0, "remat": "none", "unroll": False}  # changes no output
 TOKENS = {"bos_token_id": None, "eos_token_id": None}  # or transformers would take GPT-2's
 
 
@@ -73,21 +74,36 @@ def _gives(family: Family, settings: dict[str, Any], model: Any) -> bool:
 
 
 def sketch(model: Any) -> Any:
-    """What a model computes, apart from its numbers: parts, shapes and choices, not how fast or with how much dropped."""
-    model = edit(model, Stack, lambda stack: stack.replace(remat="none", unroll=False))
-    model = edit(model, Attention, lambda a: a.replace(core=attend if a.core is fused else a.core))
+    """What a model computes, apart from its numbers: parts, shapes and choices, but not how."""
+    model = edit(_plainly(model), Attention, lambda a: replace(a, core=attend) if a.core is fused else a)
     return jax.tree.structure(model), [leaf.shape for leaf in jax.tree.leaves(model)]
+
+
+def _plainly(part: Any) -> Any:
+    """The same parts, nothing dropped, kept or unrolled."""
+    if isinstance(part, tuple):
+        return tuple(map(_plainly, part))
+    if not is_dataclass(part) or isinstance(part, Weight | type):
+        return part
+    own = {field.name: getattr(part, field.name) for field in fields(part)}
+    return replace(part, **{name: HOW[name] if name in HOW else _plainly(value) for name, value in own.items()})
 
 
 def _pending(pair: names.Pair, leaves: Mapping[str, Any]) -> files.Pending:
     ours = [(leaves[part.path], part.index) for part in pair.parts]
     kind = np.result_type(*(leaf.dtype for leaf, _ in ours))
-    return files.Pending(pair.theirs, pair.shape, kind, lambda: pair.there([_on_host(*one) for one in ours]).astype(kind, copy=False))
+
+
+    def make() -> np.ndarray:
+        return pair.there([_on_host(*one) for one in ours]).astype(kind, copy=False)
+
+    return files.Pending(pair.theirs, pair.shape, kind, make)
 
 
 def _on_host(leaf: jax.Array, index: tuple[int, ...]) -> np.ndarray:
     """One of the weights stacked in a leaf, wherever it lies."""
     if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
-        raise Mistake("the model lies on devices of other processes; restore its checkpoint in one process, and save it there")
+        raise Mistake("the model lies on devices of other processes; restore its checkpoint in one process, "
+                      "and save it there")
     alone = not isinstance(leaf, jax.Array) or (len(leaf.devices()) == 1 and leaf.platform() == "cpu")
     return np.asarray(leaf)[index] if alone or not index else np.asarray(leaf[index])

@@ -1,8 +1,8 @@
 """python -m transformer verify DIR [--json]     does a checkpoint give here what its own implementation gave?
 
-DIR holds a checkpoint, and beside it what the reference answered: meta.json (every call, and how exact each output is) and
-io.npz (the arrays CALL.in.NAME and CALL.out.NAME). One line an array: call, array, error, allowed, ok. The error is the largest
-difference where the outputs mean something, as a part of the largest value. What is not known here counts as wrong.
+DIR holds a checkpoint, and beside it what the reference answered: meta.json (every call, and how exact each output is)
+and io.npz (the arrays CALL.in.NAME and CALL.out.NAME). One line an array: call, array, error, allowed, ok. The error is
+the largest difference where the outputs mean something, as a part of the largest value. What is not known is wrong.
 """
 import json
 import math
@@ -52,7 +52,7 @@ def main(directory: str, words: Sequence[str] = ()) -> int:
         report(judged)
     wrong = sum(not judged.ok for judged in judgements)
     if words:
-        arrays = [{**asdict(judged), "error": judged.error if math.isfinite(judged.error) else None} for judged in judgements]
+        arrays = [{**asdict(one), "error": one.error if math.isfinite(one.error) else None} for one in judgements]
         print(json.dumps({"directory": directory, "arrays": arrays, "wrong": wrong}))
     else:
         print(f"{len(judgements)} arrays, {wrong} wrong")
@@ -91,7 +91,8 @@ def judge(call: str, name: str, got: np.ndarray, arrays: Mapping[str, np.ndarray
     want, about = arrays[key], known.get(key, {})
     if name == "sequences":
         differ = sum(_differ(got, row, want[row], length) for row, length in enumerate(arrays[f"{call}.out.lengths"]))
-        return Judged(call, name, float(differ), 0.0, not differ, f"{differ} of {len(want)} rows differ" if differ else "")
+        note = f"{differ} of {len(want)} rows differ" if differ else ""
+        return Judged(call, name, float(differ), 0.0, not differ, note)
     allowed = 0.0 if name in WHOLE else about.get("rtol_of_max", ALLOWED)
     if got.shape != want.shape:
         return Judged(call, name, math.inf, allowed, False, f"shape {got.shape} instead of {want.shape}")

@@ -1,6 +1,6 @@
 """Image GPT (Chen et al. 2020): GPT-2 over the pixels of small images, each one of 512 colours, in raster order.
 
-Its norms neither centre nor shift, its GELU is the quick one, and its head has no logit for the token that starts an image.
+Its norms neither centre nor shift, its GELU is the quick one, and its head never says the token that starts an image.
 """
 import dataclasses
 
@@ -26,7 +26,7 @@ class Size(gpt2.Size):
         return self.vocab - 1
 
 
-def imagegpt(size: Size = Size(), dropout: float = 0.0, activation: Activation = quick_gelu, epsilon: float = 1e-5) -> GPT2:
+def imagegpt(size: Size, dropout: float = 0.0, activation: Activation = quick_gelu, epsilon: float = 1e-5) -> GPT2:
     initialiser = normal(0.02)
     block = PreNorm(
         attention_norm=RMSNorm.of(size, epsilon),
@@ -36,5 +36,5 @@ def imagegpt(size: Size = Size(), dropout: float = 0.0, activation: Activation =
         dropout=dropout)
     # Colours are not laid out over a mesh as words are: few, and no power of two once the start is gone.
     head = Head.of(size, f"embed -> {size.colours}", initialiser)
-    return GPT2(Embedding.of(size), Embedding.of(size, "length embed"), Stack.of(block, size.layers), RMSNorm.of(size, epsilon),
-                head, dropout)
+    return GPT2(Embedding.of(size), Embedding.of(size, "length embed"), Stack.of(block, size.layers),
+                RMSNorm.of(size, epsilon), head, dropout)

@@ -62,7 +62,8 @@ class Llama:
            windows: tuple[int | None, ...] = (None,)) -> "Llama":
         blocks = Stack.of(plain(size, epsilon) if block is None else block, size.layers, kinds)
         return cls(Embedding.of(size), blocks, RMSNorm.of(size, epsilon),
-                   None if tied else Head.of(size, initialiser=normal(0.02)), rotary or Rotary(size.head, theta), windows)
+                   None if tied else Head.of(size, initialiser=normal(0.02)), rotary or Rotary(size.head, theta),
+                   windows)
 
     def __call__(self, tokens: Array, **context: Array | None) -> Array:
         return self.logits(self.hidden(tokens, **context))
@@ -72,7 +73,8 @@ class Llama:
         """The final stream. `present` marks what is not padding; `segments` keeps packed documents apart."""
         order = jnp.arange(tokens.shape[1])[None]
         mask = self._near(masks.decoder(tokens.shape[1], present=present, segments=segments), order, order)
-        x, _ = self.blocks(self._embed(tokens), mask=mask, rotate=self.rotary(order if positions is None else positions), key=key)
+        rotate = self.rotary(order if positions is None else positions)
+        x, _ = self.blocks(self._embed(tokens), mask=mask, rotate=rotate, key=key)
         return self.norm(x)
 
     def logits(self, hidden: Array) -> Array:
@@ -90,8 +92,8 @@ class Llama:
 
     def _near(self, mask: Array, queries: Array, keys: Array) -> Array | tuple[Array, ...]:
         """One mask for each kind of layer, or the only one."""
-        near = tuple(mask if reach is None else mask & masks.window(queries, keys, reach) for reach in self.windows)
-        return near if len(near) > 1 else near[0]
+        near = [mask if reach is None else mask & masks.window(queries, keys, reach) for reach in self.windows]
+        return tuple(near) if len(near) > 1 else near[0]
 
     def _embed(self, tokens: Array) -> Array:
         x = self.tokens(tokens)
