@@ -9,7 +9,6 @@ from pathlib import Path
 
 from transformer.mistakes import Mistake
 from transformer.pages import huge_pages
-from transformer.training.run import guarded, main
 
 HERE = Path(__file__).parent
 
@@ -37,12 +36,16 @@ def run(name: str, arguments: list[str]) -> int:
         near = difflib.get_close_matches(name, files(), 1)
         raise Mistake(f"no experiment {name!r}{f' (did you mean {near[0]}?)' if near else ''}; "
                       f"there are {', '.join(files())}")
+    from transformer.training.run import main
+
     module = importlib.import_module(f"experiments.{files()[name].parent.name}.{name}")
     main(module.experiment, arguments)
     return 0
 
 
 if __name__ == "__main__":
-    huge_pages()
+    huge_pages()  # before anything that is slow to import
+    from transformer.training.run import guarded
+
     words = sys.argv[1:]
     sys.exit(guarded(lambda: run(words[0], words[1:]) if words and words[0] not in ("--help", "-h") else listed()))

@@ -358,7 +358,7 @@ def test_a_weight_without_a_name_is_a_mistake():
 
 def test_inputs_are_found_by_the_fan_in():
     assert inputs(weight(SIZE, "embed -> heads head")) == 1 and inputs(weight(SIZE, "heads head -> embed")) == 2
-    assert inputs(BORN["mixtral"].blocks.blocks.mlp.down) == 1
+    assert inputs(BORN["mixtral"].blocks.blocks.mlp.down.kernel) == 1
     assert inputs(BORN["mixtral"].blocks.blocks.mlp.router.kernel) == 1
 
 

@@ -9,29 +9,30 @@ import difflib
 import sys
 from collections.abc import Sequence
 
-from transformer import bench, describe, plan
-from transformer.huggingface import verify
 from transformer.mistakes import Mistake
 from transformer.pages import huge_pages
-from transformer.training.run import guarded
-
-COMMANDS = {"describe": describe.main, "plan": plan.main, "bench": bench.main, "verify": verify.main}
 
 
 def main(words: Sequence[str]) -> int:
+    from transformer import bench, describe, plan
+    from transformer.huggingface import verify
+
+    commands = {"describe": describe.main, "plan": plan.main, "bench": bench.main, "verify": verify.main}
     if not words or words[0] in ("--help", "-h"):
         print(__doc__)
         return 0
     command, *rest = words
-    if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, 1)
-        raise Mistake(f"no command {command!r}{f' (did you mean {near[0]}?)' if near else ''}; there are {', '.join(COMMANDS)}")
+    if command not in commands:
+        near = difflib.get_close_matches(command, commands, 1)
+        raise Mistake(f"no command {command!r}{f' (did you mean {near[0]}?)' if near else ''}; there are {', '.join(commands)}")
     if not rest or rest[0].startswith("-"):
         example = "train" if command == "bench" else "gpt2"
         raise Mistake(f"{command} wants a name after it, as in python -m transformer {command} {example}")
-    return COMMANDS[command](rest[0], rest[1:])
+    return commands[command](rest[0], rest[1:])
 
 
 if __name__ == "__main__":
-    huge_pages()
+    huge_pages()  # before anything that is slow to import
+    from transformer.training.run import guarded
+
     sys.exit(guarded(lambda: main(sys.argv[1:])))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from transformer.layers import Activation, Linear, static
-from transformer.weights import Initialiser, repeated, weight
+from transformer.weights import Initialiser, repeated
 
 Array = jax.Array
 
@@ -19,17 +19,17 @@ class Experts:
     """
 
     router: Linear
-    gate: Array
-    up: Array
-    down: Array
+    gate: Linear
+    up: Linear
+    down: Linear
     activation: Activation = static(jax.nn.silu)
     chosen: int = static(2)
 
     @classmethod
     def of(cls, size: Any, activation: Activation = jax.nn.silu, chosen: int = 2,
            initialiser: Initialiser | None = None) -> "Experts":
-        def matrices(axes: str) -> Array:
-            return repeated(weight(size, axes, initialiser), size.experts, "experts")
+        def matrices(axes: str) -> Linear:
+            return repeated(Linear.of(size, axes, initialiser=initialiser), size.experts, "experts")
 
         return cls(Linear.of(size, "embed -> experts", initialiser=initialiser), matrices("embed -> mlp"),
                    matrices("embed -> mlp"), matrices("mlp -> embed"), activation, chosen)
@@ -39,11 +39,11 @@ class Experts:
         odds, experts = jax.lax.top_k(jax.nn.softmax(self.router(tokens).astype(jnp.float32)), self.chosen)
         odds = odds / odds.sum(-1, keepdims=True)
         order = jnp.argsort(experts.reshape(-1))
-        counts = jnp.bincount(experts.reshape(-1), length=len(self.gate))
+        counts = jnp.bincount(experts.reshape(-1), length=len(self.gate.kernel))
         asked = tokens[order // self.chosen]
 
-        def through(x: Array, kernels: Array) -> Array:
-            return jax.lax.ragged_dot(x, kernels.astype(x.dtype), counts.astype(jnp.int32))
+        def through(x: Array, experts: Linear) -> Array:
+            return jax.lax.ragged_dot(x, experts.kernel.astype(x.dtype), counts.astype(jnp.int32))
 
         answers = through(self.activation(through(asked, self.gate)) * through(asked, self.up), self.down)
         weighted = answers * odds.reshape(-1)[order][:, None].astype(x.dtype)

@@ -10,8 +10,5 @@ SETTING = "glibc.malloc.hugetlb=1"
 
 def huge_pages() -> None:
     """Starts this program again with huge pages, if it runs on Linux and they were not asked for or against."""
-    if sys.platform != "linux" or "GLIBC_TUNABLES" in os.environ or not sys.argv or not os.path.exists("/proc/self/cmdline"):
-        return
-    with open("/proc/self/cmdline", "rb") as file:
-        words = [os.fsdecode(word) for word in file.read().split(b"\0")[:-1]]
-    os.execve(sys.executable, words, {**os.environ, "GLIBC_TUNABLES": SETTING})
+    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "GLIBC_TUNABLES": SETTING})

@@ -6,6 +6,7 @@ import numpy as np
 
 from transformer.data import sources, tokenizers
 from transformer.data.corruption import span_corruption
+from transformer.data.examples import example
 from transformer.losses import sequence_to_sequence
 from transformer.models.t5 import T5, Size
 from transformer.training.experiment import Expectation, Experiment
@@ -22,7 +23,7 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 384
     unseen = span_corruption(tokenizer(held_out), tokenizer, length).seed(0)
 
     def unigram() -> float:
-        labels = np.concatenate([unseen[row]["labels"] for row in range(len(unseen))])
+        labels = np.concatenate([example(unseen, row)["labels"] for row in range(len(unseen))])
         counts = np.bincount(labels, minlength=tokenizer.size) + 1.0
         return float(-np.log(counts / counts.sum())[labels].mean())
 
@@ -35,7 +36,7 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 384
         steps=steps,
         optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
         expects=Expectation("nats", threshold=3.5, baseline=unigram),
-        shows=[answer(tokenizer, unseen[0])])
+        shows=[answer(tokenizer, example(unseen, 0))])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 import numpy as np
 
 from transformer.data import sources, tokenizers
+from transformer.data.examples import example
 from transformer.data.masking import masked_sentences
 from transformer.losses import masked_and_next
 from transformer.models.bert import Pretraining, Size
@@ -34,7 +35,7 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 512
         steps=steps,
         optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
         expects=Expectation("nats", threshold=4.1, baseline=unigram),
-        shows=[guesses(tokenizer, unseen[0])])
+        shows=[guesses(tokenizer, example(unseen, 0))])
 
 
 if __name__ == "__main__":

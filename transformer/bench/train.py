@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transformer import costs, knobs
-from transformer.data.examples import windows
+from transformer.data.examples import example, windows
 from transformer.losses import next_token
 from transformer.mistakes import Mistake
 from transformer.models.gpt2 import GPT2, Size
@@ -66,7 +66,8 @@ def _ours(size: Size, rows: int, dtype: str) -> tuple[int, Turn]:
     data = windows(ids, size.length)
     experiment = Experiment(model=GPT2.of(size), loss=next_token, data=data, held_out=data, rows=rows, steps=1000,
                             optimizer=adamw(1e-3), dtype=dtype)
-    batch = {name: jnp.asarray(np.stack([data[row][name] for row in range(rows)])) for name in data[0]}
+    taken = [example(data, row) for row in range(rows)]
+    batch = {name: jnp.asarray(np.stack([row[name] for row in taken])) for name in taken[0]}
     step = jax.jit(step_of(experiment, 0), donate_argnums=0)
     state = begin(experiment, 0)
     flops = costs.flops(step.trace(state, batch).jaxpr)

@@ -32,6 +32,13 @@ class Columns(MapDataset):
         return {name: array[row] for name, array in self.arrays.items()}
 
 
+def example(dataset: MapDataset, index: int) -> Example:
+    """One example of a dataset from which none is filtered out."""
+    found = dataset[index]
+    assert found is not None
+    return found
+
+
 def examples(**arrays: np.ndarray) -> MapDataset:
     """A dataset whose example i holds row i of every array."""
     lengths = {name: len(array) for name, array in arrays.items()}

@@ -40,9 +40,9 @@ GEMMA2 = _kin(*(Row(f"{BLOCK}{theirs}_layernorm.weight", f"{OURS}{own}.scale", v
                 for theirs, own in (("post_attention", "attention_after"), ("pre_feedforward", "mlp_norm"),
                                     ("post_feedforward", "mlp_after"))))
 MIXTRAL = (
-    *KIN,
+    *(row for row in KIN if ".mlp." not in row.theirs),
     Row(BLOCK + "block_sparse_moe.gate.weight", OURS + "mlp.router.kernel"),
-    *(Row(f"{BLOCK}block_sparse_moe.experts.{{expert}}.{theirs}.weight", f"{OURS}mlp.{own}")
+    *(Row(f"{BLOCK}block_sparse_moe.experts.{{expert}}.{theirs}.weight", f"{OURS}mlp.{own}.kernel")
       for theirs, own in (("w1", "gate"), ("w3", "up"), ("w2", "down"))),
 )
 
@@ -66,11 +66,11 @@ def _settings(model: Llama) -> Settings:
     layers, embed, heads, head = block.attention.query.kernel.shape
     if not isinstance(block.mlp, GatedMlp | Experts):
         raise Mistake("its feed-forward layers are not gated")
-    gate = block.mlp.gate if isinstance(block.mlp, Experts) else block.mlp.gate.kernel
     return {"vocab_size": len(model.tokens.table), "hidden_size": embed, "num_hidden_layers": layers,
             "num_attention_heads": heads, "num_key_value_heads": block.attention.key.kernel.shape[-2], "head_dim": head,
-            "intermediate_size": gate.shape[-1], "hidden_act": activation_name(block.mlp.activation, "silu"),
-            "rms_norm_eps": model.norm.epsilon, "tie_word_embeddings": model.head is None, **rotary.write(model.rotary)}
+            "intermediate_size": block.mlp.gate.kernel.shape[-1],
+            "hidden_act": activation_name(block.mlp.activation, "silu"), "rms_norm_eps": model.norm.epsilon,
+            "tie_word_embeddings": model.head is None, **rotary.write(model.rotary)}
 
 
 def _read_llama(config: Config) -> Llama:

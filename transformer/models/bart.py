@@ -96,8 +96,8 @@ class Bart:
     def of(cls, size: Size, decoder_layers: int | None = None, dropout: float = 0.0, activation: Activation = gelu,
            scaled: bool = False) -> "Bart":
         inner = dataclasses.replace(size, layers=decoder_layers or size.layers)
-        sides = (Side.of(s, s is inner, Learned.of(s), LayerNorm.of(s), activation, dropout) for s in (size, inner))
-        return cls(Embedding.of(size), *sides, constant(size, "vocab", 0.0),
+        encoder, decoder = (Side.of(s, s is inner, Learned.of(s), LayerNorm.of(s), activation, dropout) for s in (size, inner))
+        return cls(Embedding.of(size), encoder, decoder, constant(size, "vocab", 0.0),
                    multiplier=math.sqrt(size.embed) if scaled else 1.0)
 
     def encode(self, source: Array, *, present: Array | None = None, segments: Array | None = None,

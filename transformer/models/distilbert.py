@@ -2,6 +2,6 @@
 from transformer.models.bert import Bert, Masked, MaskedHead, Size
 
 
-def masked(size: Size = Size(kinds=0, layers=6), dropout: float = 0.0) -> Masked:
-    """DistilBERT as it is distilled."""
+def masked(size: Size, dropout: float = 0.0) -> Masked:
+    """DistilBERT as it is distilled; the published size is Size(kinds=0, layers=6)."""
     return Masked(Bert.of(size, dropout), MaskedHead.of(size))

@@ -49,7 +49,7 @@ jax.tree_util.register_static(Halves)
 def marian(size: Size, decoder_layers: int | None = None, dropout: float = 0.0, activation: Activation = jax.nn.silu,
            scaled: bool = True) -> Bart:
     inner: Any = dataclasses.replace(size, layers=decoder_layers or size.layers, vocab=size.target_vocab or size.vocab)
-    sides = (Side.of(s, s is inner, Halves(s.embed), Identity(), activation, dropout) for s in (size, inner))
-    return Bart(Embedding.of(size, initialiser=normal(0.02)), *sides, constant(inner, "vocab", 0.0),
+    encoder, decoder = (Side.of(s, s is inner, Halves(s.embed), Identity(), activation, dropout) for s in (size, inner))
+    return Bart(Embedding.of(size, initialiser=normal(0.02)), encoder, decoder, constant(inner, "vocab", 0.0),
                 targets=Embedding.of(inner) if size.target_vocab else None,
                 multiplier=math.sqrt(size.embed) if scaled else 1.0)

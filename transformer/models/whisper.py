@@ -4,7 +4,6 @@ Two convolutions, the second of which halves the frames; pre-norm blocks whose k
 sound, learned ones for the text; logits from the token table.
 """
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp

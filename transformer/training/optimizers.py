@@ -14,7 +14,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
 from transformer.mistakes import Mistake
-from transformer.weights import Weight, name_of, named
+from transformer.weights import Weight, inputs, name_of, named, repeats
 
 Rate = float | optax.Schedule
 MATRICES = ("*kernel", "*table")
@@ -41,12 +41,12 @@ def muon(spec: Any, rate: Rate, momentum: float = 0.95, decay: float = 0.1, adam
 
     The spec says which axes of a matrix are its inputs, and that layers are a stack of matrices, not an axis of one.
     """
-    inside = {name: _matrix(w) for name, w in named(spec).items() if fnmatch(name, "*blocks.*kernel")}
+    inside: dict[str, Any] = {name: _matrix(w) for name, w in named(spec).items() if fnmatch(name, "*blocks.*kernel")}
 
     def label(params: Any) -> Any:
         return by_name(params, lambda name: "muon" if name in inside else "adam")
 
-    directions = {
+    directions: dict[Any, optax.GradientTransformation] = {
         # The factor gives an update the size Adam's would have, so that rates and decay mean the same for both.
         "muon": optax.chain(
             scale_by_muon(beta=momentum, weight_dimension_numbers=lambda params: by_name(params, inside.get)), _like_adam(inside)),
@@ -104,15 +104,12 @@ def inverse_root(peak: float, warmup: int) -> optax.Schedule:
 
 def _matrix(w: Weight) -> MuonDimensionNumbers:
     """Which axes are multiplied away and which come out, found by where the fan-in is used up."""
-    start = 1 if w.axes[0] == "layers" else 0
-    end, product = start, 1
-    while product < w.fan_in:
-        product *= w.shape[end]
-        end += 1
+    start = repeats(w)
+    end = start + inputs(w)
     return MuonDimensionNumbers(tuple(range(start, end)), tuple(range(end, len(w.shape))))
 
 
-def _like_adam(inside: Mapping[str, MuonDimensionNumbers]) -> optax.GradientTransformation:
+def _like_adam(inside: Mapping[str, Any]) -> optax.GradientTransformation:
     def scale(name: str, update: jax.Array) -> jax.Array:
         longest = max(math.prod(update.shape[axis] for axis in axes) for axes in inside[name])
         return 0.2 * longest**0.5 * update

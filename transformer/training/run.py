@@ -23,6 +23,7 @@ from jax.sharding import Mesh
 
 from transformer import costs, knobs
 from transformer.mistakes import Mistake
+from transformer.pages import huge_pages
 from transformer.sharding import mesh_of
 from transformer.training import machine
 from transformer.training.checkpoints import Checkpoints, DiskFull, room_in
@@ -49,6 +50,8 @@ class Result:
 
 def main(build: Build, arguments: Sequence[str] | None = None) -> None:
     """The command line of one experiment: its own knobs, and those of every run."""
+    if arguments is None:
+        huge_pages()
     sys.exit(guarded(lambda: _main(build, sys.argv[1:] if arguments is None else arguments)))
 
 
