@@ -148,6 +148,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(finished, tmp_path):
     assert steps_of(folder) == steps_of(plain.folder)
 
 
+@SLOW
 def test_a_run_cut_short_just_after_saving_lacks_no_line(finished, tmp_path, monkeypatch):
     save = Checkpoints.save
 
@@ -253,7 +254,8 @@ def spoilt(bad_steps, value):
     return build
 
 
-@pytest.mark.parametrize("value, said", [(math.nan, "loss nan"), pytest.param(1e6, "gradient norm ", marks=SLOW)])
+@SLOW
+@pytest.mark.parametrize("value, said", [(math.nan, "loss nan"), (1e6, "gradient norm ")])
 def test_a_bad_step_is_refused_and_told(tmp_path, capsys, value, said):
     build = spoilt([6], value)
     five, six = (run(build, {"steps": steps}, runs=tmp_path / str(steps)) for steps in (5, 6))
@@ -332,6 +334,7 @@ def test_after_a_really_full_disk_the_last_checkpoint_restores(tmp_path):
 # Where an experiment may come from
 
 
+@SLOW
 def test_an_experiment_may_be_written_in_a_notebook(tmp_path):
     source = "def experiment(layers: int = 1, steps: int = 2):\n    return little(layers=layers, steps=steps)\n"
     for cell, known in (("<cell 1>", True), ("<cell 2>", False)):

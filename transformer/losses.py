@@ -77,7 +77,7 @@ def next_sentence(model: Any, batch: Batch, key: Array | None = None) -> Result:
 
 
 def masked_and_next(model: Any, batch: Batch, key: Array | None = None, **values: Any) -> Result:
-    """BERT's: both at once. One verdict weighs as much as all masks a row has room for, so each mean counts once."""
+    """BERT's: both at once. One verdict weighs as much as all masks a full row has, so that each mean counts once."""
     hidden = _encode(model, batch, key)
     masked, weight, metrics = _masked(model, hidden, batch, values)
     follows, _, more = _follows(model, hidden, batch)

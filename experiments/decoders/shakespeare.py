@@ -1,6 +1,8 @@
 """Any text file, character by character: nanoGPT's small configuration.
 
-    python -m experiments shakespeare --file tinyshakespeare.txt        two cores, M minutes: N nats; nanoGPT reaches 1.88
+    python -m experiments shakespeare --file tinyshakespeare.txt        two cores, 2 minutes: 1.79 nats; nanoGPT reaches 1.88
+
+(nanoGPT's own rate, 1e-3, reaches 1.89 to 1.90 here, measured on all of the held-out text. A 5-gram reaches 1.67; `bard` passes it.)
 """
 from pathlib import Path
 
