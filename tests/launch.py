@@ -19,11 +19,11 @@ atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 machine.remember_compilations()
 
 
-def begun(*arguments: Any, where: Path, devices: int = 1, **rest: Any) -> subprocess.Popen[str]:
+def begun(*arguments: Any, where: Path, devices: int = 1) -> subprocess.Popen[str]:
     """`python *arguments` in the folder `where`, on so many fake devices."""
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "JAX_NUM_CPU_DEVICES": str(devices)}
     process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=where, env=environment, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, **rest)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     atexit.register(process.kill)  # whatever becomes of the test
     return process
 

@@ -30,7 +30,7 @@ class Checkpoints:
     """The checkpoints of a run: the last `keep`, and the best by held-out loss."""
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax logs as an error, it raises as well
         self.folder = folder
         _drop_broken_metrics(folder)
         best = _policies.BestN(get_metric_fn=lambda m: -m["loss"], n=1, keep_checkpoints_without_metrics=False)

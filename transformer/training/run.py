@@ -183,14 +183,15 @@ def _finish(experiment: Experiment, name: str, folder: Path, last: Step, mesh: M
     met = expects is None or expects.met(values[expects.measure])
     baseline = expects.baseline() if expects and callable(expects.baseline) else expects and expects.baseline
     story = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+    headline = story
     if expects is not None:
-        story = (f"{expects.measure} {values[expects.measure]:.4f} (threshold {expects.threshold:.4f}: "
-                 f"{'met' if met else 'MISSED'}; baseline {baseline:.4f}); {story}")
+        headline = f"{expects.measure} {values[expects.measure]:.4f}, baseline {baseline:.4f}"
+        story = f"{headline}, threshold {expects.threshold:.4f} {'met' if met else 'MISSED'}; {story}"
     seen = machine.gathered(model) if experiment.shows else None
     if jax.process_index() == 0:
         for show in experiment.shows:
             print(show(seen, folder))
-        curve(folder, f"{name}: {story.partition(';')[0]}")
+        curve(folder, f"{name}: {headline}")
         (folder / "result.json").write_text(json.dumps({
             "name": name, "values": values, "expects": expects and {**vars(expects), "baseline": baseline}, "met": met,
             "step": last.number, "minutes": seconds / 60, "parameters": count(experiment.model),
