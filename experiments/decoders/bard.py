@@ -17,7 +17,7 @@ from transformer.training.shows import continuation
 
 
 def experiment(file: Path | None = None, layers: int = 6, embed: int = 192, heads: int = 6, mlp: int = 512, length: int = 128,
-               rows: int = 16, rate: float = 1e-2, steps: int = 1200) -> Experiment:
+               rows: int = 16, rate: float = 1e-2, steps: int = 900) -> Experiment:
     if file is None:
         raise Mistake("bard reads a text of yours: give one, as in --file tinyshakespeare.txt")
     learned, held_out = ("\n".join(texts) for texts in sources.split(sources.documents(file)))

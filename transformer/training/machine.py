@@ -1,6 +1,7 @@
 """The machine a run finds itself on: its other processes, its memory of what it compiled, its name."""
 import os
 import platform
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def remember_compilations() -> None:
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # A full disk is told once, by what must not be lost on it.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
 
 
 def join(coordinator: str | None, processes: int | None, process: int | None) -> None:
