@@ -92,7 +92,7 @@ def _placed(own: Mapping[tuple[int, ...], Source], w: Weight, index: tuple[slice
     if keeps(device) or not stacked or math.prod(shape) * kind.itemsize <= PIECE:
         host = _empty(shape, kind)
         for place, source in _within(own, ranges[:stacked]):
-            _copy(host[place], source.read()[index[stacked:]])
+            _copy(host[(*place, ...)], source.read()[index[stacked:]])
         return jax.device_put(host, device)
     buffer = jax.device_put(jnp.zeros(shape, kind), device)
     for place, source in _within(own, ranges[:stacked]):

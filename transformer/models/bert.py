@@ -176,8 +176,10 @@ class TextClasses:
 
     def __call__(self, tokens: Array, *, key: Array | None = None, **context: Array | None) -> Array:
         keys = (None, None) if key is None else jax.random.split(key)
-        pooled = self.pooler(self.encoder.encode(tokens, key=keys[0], **context))
-        return self.head(dropout(pooled, self.dropout, keys[1])).astype(jnp.float32)
+        return self.logits(self.encoder.encode(tokens, key=keys[0], **context), keys[1])
+
+    def logits(self, hidden: Array, key: Array | None = None) -> Array:
+        return self.head(dropout(self.pooler(hidden), self.dropout, key)).astype(jnp.float32)
 
 
 @struct.dataclass
@@ -195,5 +197,7 @@ class TokenClasses:
 
     def __call__(self, tokens: Array, *, key: Array | None = None, **context: Array | None) -> Array:
         keys = (None, None) if key is None else jax.random.split(key)
-        hidden = self.encoder.encode(tokens, key=keys[0], **context)
-        return self.head(dropout(hidden, self.dropout, keys[1])).astype(jnp.float32)
+        return self.logits(self.encoder.encode(tokens, key=keys[0], **context), keys[1])
+
+    def logits(self, hidden: Array, key: Array | None = None) -> Array:
+        return self.head(dropout(hidden, self.dropout, key)).astype(jnp.float32)

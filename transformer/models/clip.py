@@ -69,10 +69,10 @@ class Text:
     positions: Embedding
     blocks: Stack
     norm: LayerNorm
-    end: int = static(49407)
+    end: int | None = static(49407)  # None: whichever token has the highest number
 
     @classmethod
-    def of(cls, size: TextSize, end: int, activation: Activation = quick_gelu, epsilon: float = 1e-5) -> "Text":
+    def of(cls, size: TextSize, end: int | None, activation: Activation = quick_gelu, epsilon: float = 1e-5) -> "Text":
         return cls(Embedding.of(size), Embedding.of(size, "length embed", normal(0.01)), _blocks(size, activation, epsilon),
                    LayerNorm.of(size, epsilon), end)
 
@@ -83,7 +83,7 @@ class Text:
 
     def pooled(self, hidden: Array, tokens: Array) -> Array:
         """The vector at each row's first end token."""
-        first = (tokens == self.end).argmax(-1)
+        first = (tokens if self.end is None else tokens == self.end).argmax(-1)
         return jnp.take_along_axis(hidden, first[:, None, None], axis=1)[:, 0]
 
 
@@ -124,7 +124,7 @@ class CLIP:
     warmth: Array  # the log of what similarities are multiplied by
 
     @classmethod
-    def of(cls, text: TextSize, image: ImageSize, end: int, text_activation: Activation = quick_gelu,
+    def of(cls, text: TextSize, image: ImageSize, end: int | None, text_activation: Activation = quick_gelu,
            image_activation: Activation = quick_gelu, epsilon: float = 1e-5) -> "CLIP":
         return cls(Text.of(text, end, text_activation, epsilon), Image.of(image, image_activation, epsilon),
                    Linear.of(text, "embed -> shared", initialiser=normal(text.embed ** -0.5)),

@@ -4,6 +4,7 @@ Pre-norm blocks without biases, rotary positions, gated GELU, and layers that se
 their neighbourhood, each kind with a rotary base of its own. The first block reads the normalised embeddings as they are.
 """
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from flax import struct
 
 from transformer import masks
 from transformer.attention import Attention
-from transformer.layers import Embedding, GatedMlp, Identity, LayerNorm, Linear, dropout, gelu, static
+from transformer.layers import Activation, Embedding, GatedMlp, Identity, LayerNorm, Linear, dropout, gelu, static
 from transformer.positions import Rotary
 from transformer.sharding import shard
 from transformer.stack import PreNorm, Stack
@@ -48,7 +49,8 @@ class ModernBert:
 
     @classmethod
     def of(cls, size: Size, dropout: float = 0.0, far: float = 160_000.0, near: float = 10_000.0,
-           epsilon: float = 1e-5) -> "ModernBert":
+           epsilon: float = 1e-5, activation: Activation = gelu, kinds: tuple[int, ...] = ()) -> "ModernBert":
+        """`kinds` says of each layer whether it sees everything (0) or what is near (1), if not every so-many-th does."""
         initialiser = normal(0.02)
 
         def norm() -> LayerNorm:
@@ -59,10 +61,10 @@ class ModernBert:
                 attention_norm=norm() if layer else Identity(),
                 attention=Attention.of(size, initialiser=initialiser, dropout=dropout),
                 mlp_norm=norm(),
-                mlp=GatedMlp.of(size, gelu, initialiser=initialiser),
+                mlp=GatedMlp.of(size, activation, initialiser=initialiser),
                 dropout=dropout)
 
-        kinds = tuple(int(layer % size.every != 0) for layer in range(size.layers))
+        kinds = kinds or tuple(int(layer % size.every != 0) for layer in range(size.layers))
         blocks = Stack(tuple(block(layer) for layer in range(size.layers)), kinds)
         return cls(Embedding.of(size), norm(), blocks, norm(), size.window // 2 + 1,
                    Rotary(size.head, far), Rotary(size.head, near), dropout)
@@ -87,17 +89,19 @@ class Masked:
     dense: Linear
     norm: LayerNorm
     bias: Array
+    activation: Activation = static(gelu)
 
     @classmethod
-    def of(cls, size: Size, **choices: float) -> "Masked":
-        norm = dataclasses.replace(LayerNorm.of(size), shift=None)
-        return cls(ModernBert.of(size, **choices), Linear.of(size, "embed -> embed", initialiser=normal(0.02)), norm,
-                   constant(size, "vocab", 0.0))
+    def of(cls, size: Size, epsilon: float = 1e-5, head_activation: Activation = gelu, **choices: Any) -> "Masked":
+        norm = dataclasses.replace(LayerNorm.of(size, epsilon), shift=None)
+        dense = Linear.of(size, "embed -> embed", initialiser=normal(0.02))
+        return cls(ModernBert.of(size, epsilon=epsilon, **choices), dense, norm, constant(size, "vocab", 0.0),
+                   head_activation)
 
     def encode(self, tokens: Array, **context: Array | None) -> Array:
         return self.encoder.encode(tokens, **context)
 
     def words(self, hidden: Array) -> Array:
         """Logits over the vocabulary of the word at each vector."""
-        logits = self.encoder.tokens.logits(self.norm(gelu(self.dense(hidden))))
+        logits = self.encoder.tokens.logits(self.norm(self.activation(self.dense(hidden))))
         return shard(logits + self.bias.astype(jnp.float32)[None, None, :], "batch", "length", "vocab")

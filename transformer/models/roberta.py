@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from transformer.layers import Embedding, static
+from transformer.layers import Activation, Embedding, gelu, static
 from transformer.models.bert import Bert, Masked, MaskedHead, Size
 
 Array = jax.Array
@@ -18,8 +18,9 @@ class Roberta:
     pad: int = static(1)
 
     @classmethod
-    def of(cls, size: Size, dropout: float = 0.0, pad: int = 1) -> "Roberta":
-        return cls(Bert.of(size, dropout, epsilon=1e-5), pad)
+    def of(cls, size: Size, dropout: float = 0.0, pad: int = 1, epsilon: float = 1e-5,
+           activation: Activation = gelu) -> "Roberta":
+        return cls(Bert.of(size, dropout, epsilon, activation), pad)
 
     @property
     def tokens(self) -> Embedding:
@@ -31,6 +32,7 @@ class Roberta:
         return self.bert.encode(tokens, **{"positions": positions, **context})
 
 
-def masked(size: Size, dropout: float = 0.0, pad: int = 1) -> Masked:
-    """RoBERTa as it is pretrained."""
-    return Masked(Roberta.of(size, dropout, pad), MaskedHead.of(size, epsilon=1e-5))
+def masked(size: Size, dropout: float = 0.0, pad: int = 1, epsilon: float = 1e-5,
+           activation: Activation = gelu) -> Masked:
+    """RoBERTa as it is pretrained; the head's own activation is always GELU."""
+    return Masked(Roberta.of(size, dropout, pad, epsilon, activation), MaskedHead.of(size, epsilon))

@@ -88,7 +88,10 @@ class Classes:
         return cls(ViT.of(size, **choices), Linear.of(size, "embed -> classes", True, normal(0.02)))
 
     def __call__(self, images: Array, *, key: Array | None = None) -> Array:
-        return self.head(self.vit.encode(images, key=key)[:, 0]).astype(jnp.float32)
+        return self.logits(self.vit.encode(images, key=key))
+
+    def logits(self, hidden: Array) -> Array:
+        return self.head(hidden[:, 0]).astype(jnp.float32)
 
 
 @struct.dataclass
