@@ -1,6 +1,6 @@
-"""Any text file, character by character, as well as two cores can in ten minutes: LLaMA's parts, taught by Muon.
+"""Any text file, character by character, as well as two cores can in five minutes: LLaMA's parts, taught by Muon.
 
-    python -m experiments bard --file tinyshakespeare.txt        two cores, M minutes: N nats; a character 5-gram reaches G
+    python -m experiments bard --file tinyshakespeare.txt        two cores, 5 minutes: 1.51 nats; a character 5-gram reaches 1.67
 """
 from pathlib import Path
 

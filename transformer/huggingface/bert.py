@@ -1,6 +1,6 @@
 """BERT and its kin: RoBERTa, DistilBERT, ModernBERT, each with the heads it comes with."""
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -250,7 +250,7 @@ def _read_modernbert(config: Config) -> modernbert.Masked:
         activation=config.activation("hidden_activation", "gelu"), dropout=config.take("mlp_dropout", 0.0),
         kinds=tuple(map(SIGHT.index, types)))
     far, near = _rotaries(config, size.head)
-    return model.replace(encoder=model.encoder.replace(far=far, near=near))
+    return replace(model, encoder=replace(model.encoder, far=far, near=near))
 
 
 def _rotaries(config: Config, head: int) -> list[Any]:

@@ -1,5 +1,6 @@
 """What looks at images: ViT, and CLIP, which reads too. Theirs are [batch, channels, height, width]."""
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -171,7 +172,7 @@ def _read_clip(config: Config) -> CLIP:
     viewer = clip.Image.of(image, seen.activation("hidden_act", "quick_gelu"), seen.take("layer_norm_eps", 1e-5))
     _settle(theirs)
     _settle(seen)
-    return CLIP.of(text, image, end).replace(text=reader, image=viewer)
+    return replace(CLIP.of(text, image, end), text=reader, image=viewer)
 
 
 def _write_clip(model: CLIP) -> Settings:
