@@ -2,11 +2,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from transformer.huggingface import gpt, llama
+from transformer.huggingface import gpt, llama, seq2seq, whisper
 from transformer.huggingface.family import Family
 from transformer.mistakes import Mistake
 
-FAMILIES: tuple[Family, ...] = (*gpt.FAMILIES, *llama.FAMILIES)
+FAMILIES: tuple[Family, ...] = (*gpt.FAMILIES, *llama.FAMILIES, *seq2seq.FAMILIES, *whisper.FAMILIES)
 
 
 def of(config: Mapping[str, Any]) -> Family:
