@@ -2,11 +2,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from transformer.huggingface import bert, gpt, llama, vision
+from transformer.huggingface import bert, gpt, llama, seq2seq, vision, whisper
 from transformer.huggingface.family import Family
 from transformer.mistakes import Mistake
 
-FAMILIES: tuple[Family, ...] = (*gpt.FAMILIES, *llama.FAMILIES, *bert.FAMILIES, *vision.FAMILIES)
+FAMILIES: tuple[Family, ...] = (*gpt.FAMILIES, *llama.FAMILIES, *bert.FAMILIES, *vision.FAMILIES, *seq2seq.FAMILIES,
+                                *whisper.FAMILIES)
 
 
 def of(config: Mapping[str, Any]) -> Family:

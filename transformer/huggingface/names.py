@@ -56,12 +56,17 @@ def after_ones(count: int) -> Layout:
 
 @dataclass(frozen=True)
 class Row:
-    """One of their names, our path or the paths that lie side by side in it, `along` one of its axes, and how."""
+    """One of their names, our path or the paths that lie side by side in it, `along` one of its axes, and how.
+
+    Where what a weight is called depends on another of ours, the row counts only `beside` it, or `without` it.
+    """
 
     theirs: str
     ours: str | tuple[str, ...]
     layout: Layout = linear
     along: int = 0
+    beside: str | None = None
+    without: str | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -156,12 +161,15 @@ def matched(wanted: Sequence[Pair], there: Mapping[str, Stored], prefix: str, co
 
 def prefixed(rows: Iterable[Row], theirs: str = "", ours: str = "") -> tuple[Row, ...]:
     """The same rows of a model that is a part of another."""
-    return tuple(dataclasses.replace(row, theirs=theirs + row.theirs, ours=tuple(ours + path for path in row.paths))
+    return tuple(dataclasses.replace(row, theirs=theirs + row.theirs, ours=tuple(ours + path for path in row.paths),
+                                     beside=row.beside and ours + row.beside, without=row.without and ours + row.without)
                  for row in rows)
 
 
 def _of_row(row: Row, promises: Mapping[str, Weight]) -> Iterator[Pair]:
     """One pair for each layer (and expert) that the model has."""
+    if row.beside and not _has(row.beside, promises) or row.without and _has(row.without, promises):
+        return
     places = re.findall(r"{(\w+)}", row.theirs)
     options = [list(_parts(path, places, promises)) for path in row.paths]
     for parts in zip(*options, strict=True):
@@ -185,6 +193,10 @@ def _stacked(path: str, before: tuple[int, ...], axes: int, w: Weight) -> Iterat
     alone = Weight(w.shape[axes:], w.axes[axes:], w.initialiser, w.fan_in)
     for index in np.ndindex(w.shape[:axes]):
         yield (*before, *index), Part(path, index, alone)
+
+
+def _has(path: str, promises: Mapping[str, Weight]) -> bool:
+    return path.replace("{layer}.", "") in promises or next(_layers(path, promises), None) is not None
 
 
 def _layers(path: str, promises: Mapping[str, Weight]) -> Iterator[int]:

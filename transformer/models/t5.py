@@ -5,6 +5,7 @@ Pre-norm blocks with RMS norms and no biases; positions are learned biases on th
 """
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from flax import struct
 
 from transformer import masks
 from transformer.attention import Attention, Slots
-from transformer.layers import Embedding, GatedMlp, Head, Mlp, RMSNorm, dropout, gelu_tanh, static
+from transformer.layers import Activation, Embedding, GatedMlp, Head, Mlp, RMSNorm, dropout, gelu_tanh, static
 from transformer.positions import relative_buckets
 from transformer.sharding import shard
 from transformer.stack import Memory, PreNorm, Stack
@@ -60,21 +61,23 @@ class Side:
     dropout: float = static(0.0)
 
     @classmethod
-    def of(cls, size: Size, decoder: bool, gated: bool, dropout: float) -> "Side":
+    def of(cls, size: Size, decoder: bool, gated: bool, dropout: float, activation: Activation | None = None,
+           epsilon: float = 1e-6) -> "Side":
         def attention() -> Attention:
             attention = Attention.of(size, scale=1.0, dropout=dropout)
             folded = Attention.of(size, initialiser=normal((size.embed * size.head) ** -0.5))
             return dataclasses.replace(attention, query=folded.query)
 
         block = PreNorm(
-            attention_norm=RMSNorm.of(size),
+            attention_norm=RMSNorm.of(size, epsilon),
             attention=attention(),
-            mlp_norm=RMSNorm.of(size),
-            mlp=GatedMlp.of(size, gelu_tanh) if gated else Mlp.of(size, jax.nn.relu, bias=False),
-            cross_norm=RMSNorm.of(size) if decoder else None,
+            mlp_norm=RMSNorm.of(size, epsilon),
+            mlp=GatedMlp.of(size, activation or gelu_tanh) if gated else Mlp.of(size, activation or jax.nn.relu, bias=False),
+            cross_norm=RMSNorm.of(size, epsilon) if decoder else None,
             cross=attention() if decoder else None,
             dropout=dropout)
-        return cls(RelativeBias.of(size, both_ways=not decoder), Stack.of(block, size.layers), RMSNorm.of(size), dropout)
+        bias, last = RelativeBias.of(size, both_ways=not decoder), RMSNorm.of(size, epsilon)
+        return cls(bias, Stack.of(block, size.layers), last, dropout)
 
     def __call__(self, x: Array, *, queries: Array, keys: Array, key: Array | None = None, **context) -> tuple:
         first, inner, last = (None,) * 3 if key is None else jax.random.split(key, 3)
@@ -89,12 +92,17 @@ class T5:
     encoder: Side
     decoder: Side
     head: Head | None = None
+    scaled: bool = static(True)  # what the head reads, by 1/√d
 
     @classmethod
-    def of(cls, size: Size, gated: bool = False, dropout: float = 0.0) -> "T5":
-        """Version 1.0, or with `gated` version 1.1, whose head is its own."""
-        return cls(Embedding.of(size, initialiser=normal(1.0)), Side.of(size, False, gated, dropout),
-                   Side.of(size, True, gated, dropout), Head.of(size) if gated else None)
+    def of(cls, size: Size, gated: bool = False, dropout: float = 0.0, decoder_layers: int | None = None,
+           tied: bool | None = None, scaled: bool | None = None, **choices: Any) -> "T5":
+        """Version 1.0, or with `gated` version 1.1, whose head is its own. `choices` are an activation and an epsilon."""
+        tied = not gated if tied is None else tied
+        inner = dataclasses.replace(size, layers=decoder_layers or size.layers)
+        encoder, decoder = (Side.of(s, s is inner, gated, dropout, **choices) for s in (size, inner))
+        return cls(Embedding.of(size, initialiser=normal(1.0)), encoder, decoder, None if tied else Head.of(size),
+                   tied if scaled is None else scaled)
 
     def encode(self, source: Array, *, present: Array | None = None, segments: Array | None = None,
                positions: Array | None = None, key: Array | None = None) -> Array:
@@ -117,9 +125,9 @@ class T5:
         return x
 
     def logits(self, hidden: Array) -> Array:
-        if self.head is not None:
-            return shard(self.head(hidden), "batch", "length", "vocab")
-        return shard(self.tokens.logits(hidden / math.sqrt(hidden.shape[-1])), "batch", "length", "vocab")
+        hidden = hidden / math.sqrt(hidden.shape[-1]) if self.scaled else hidden
+        logits = self.tokens.logits(hidden) if self.head is None else self.head(hidden)
+        return shard(logits, "batch", "length", "vocab")
 
     def start(self, memory: Array, length: int, present: Array | None = None) -> Memory:
         """Keys and values of the memory are computed here, once."""
