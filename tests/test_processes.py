@@ -117,7 +117,7 @@ def test_processes_may_hold_the_same_rows(tmp_path):
 @pytest.mark.slow
 def test_processes_stop_together(tmp_path):
     """Only one of them is told to stop; both save the same step, and go on from there."""
-    join = ["--coordinator", f"localhost:{free_port()}", "--processes", 2, "--rows", 16, "--steps", 100_000]
+    join = ["--coordinator", f"localhost:{free_port()}", "--processes", 2, "--mesh", MESH, "--steps", 100_000]
     both = [begun(LITTLE, *join, "--process", number, where=tmp_path, devices=4) for number in range(2)]
     wait_for_step(both[0], tmp_path / "runs", 5)
     both[1].send_signal(signal.SIGTERM)
@@ -126,7 +126,7 @@ def test_processes_stop_together(tmp_path):
     (folder,) = (tmp_path / "runs" / "little").iterdir()
     last, _ = steps_of(folder)[-1]
     assert f"stopped and saved at step {last}; go on with --resume" in said
-    started(tmp_path, "--steps", last + 3, "--resume", processes=2)
+    started(tmp_path, "--mesh", MESH, "--steps", last + 3, "--resume", processes=2)
     assert [step for step, _ in steps_of(folder)] == list(range(1, last + 4))
 
 
