@@ -25,13 +25,14 @@ def experiment(layers: int = 1, embed: int = 16, length: int = 16, rows: int = 8
         loss=next_token,
         data=windows(tokenizer(learned), length),
         held_out=windows(tokenizer(held_out), length)[:24],
+        tokenizer=tokenizer,
         rows=rows,
         steps=steps,
         optimizer=adamw(rate),
         accumulate=2,
         average=0.9,
         measures=[rescaled("bits_per_byte", "nats", 1 / math.log(2))],
-        expects=Expectation("bits_per_byte", threshold=8.0, baseline=8.0),
+        expects=[Expectation("bits_per_byte", threshold=8.0, baseline=8.0)],
         shows=[continuation(tokenizer, "The ", 8)])
 
 

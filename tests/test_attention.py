@@ -8,7 +8,8 @@ import pytest
 from tiny import sharp
 
 from transformer import masks
-from transformer.attention import Attention, Cache, Slots, attend, fused, weigh
+from transformer.attention import Attention, attend, fused, weigh
+from transformer.caches import Slots
 from transformer.layers import dropout
 
 B, T, S, HEAD = 2, 5, 7, 8
@@ -139,14 +140,6 @@ def test_the_layer_drops_only_with_a_key_and_takes_any_core():
     np.testing.assert_allclose(got["silent"], np.broadcast_to(own.out.bias, (2, 5, 16)))
     for name, other in (("one", "two"), ("one", "plain"), ("louder", "plain")):
         assert not np.allclose(got[name], got[other], atol=1e-2)
-
-
-def test_a_cache_fills_from_the_front():
-    one, two = (np.random.default_rng(length).normal(size=(2, length, 3, 4)).astype(np.float32) for length in (1, 3))
-    cache = jax.jit(lambda: Cache.empty(2, 6, 3, 4).append(one, -one).append(two, -two))()
-    np.testing.assert_array_equal(cache.keys, np.concatenate([one, two, np.zeros((2, 2, 3, 4))], 1))
-    np.testing.assert_array_equal(cache.values, -np.asarray(cache.keys))
-    assert int(cache.filled) == 4
 
 
 def test_each_row_counts_its_own_positions_and_padding_leaves_holes():

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as draws
 from tables import Tables
 from tiny import SPECS, sharp
 
@@ -56,8 +58,10 @@ MODEL = Tables.random(12, seed=3)
 PROMPTS = [[1, 4, 6], [9], [3, 3]]
 
 
-def test_one_beam_is_greedy():
-    one, greedy = (generate(MODEL, PROMPTS, most=8, strategy=strategy, ends=2) for strategy in (Beams(1), Greedy()))
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(prompts=draws.lists(draws.lists(draws.integers(0, 11), min_size=1, max_size=8), min_size=3, max_size=3))
+def test_one_beam_is_greedy(prompts):
+    one, greedy = (generate(MODEL, prompts, most=8, strategy=strategy, ends=2) for strategy in (Beams(1), Greedy()))
     assert one.texts() == greedy.texts()
     np.testing.assert_allclose(one.scores * one.lengths, greedy.scores, rtol=1e-5)
 

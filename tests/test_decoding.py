@@ -1,8 +1,10 @@
 """One engine for every model: exact, independent of padding and neighbours, and compiled as seldom as can be."""
+import contextlib
 import re
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,6 +31,7 @@ from transformer.decoding.carried import Carried
 from transformer.decoding.engine import question, searching
 from transformer.decoding.text import Asked
 from transformer.mistakes import Mistake
+from transformer.models import bart, gpt2, llama, t5, whisper
 
 MODEL, OTHER = Tables.random(12, seed=3), Tables.random(12, seed=4)
 FAMILIES = {name: ready(sharp(SPECS[name])) for name in ("gpt2", "llama", "t5")}
@@ -283,6 +286,39 @@ def test_what_never_becomes_a_character_is_shown_in_the_end():
 def test_a_mistake_is_named(what, message):
     with pytest.raises(Mistake, match=message):
         generate(**{"model": MODEL, "most": 3, **what})
+
+
+BART = bart.Bart.of(bart.Size(vocab=64, length=16, layers=1, embed=32, heads=4, mlp=48))
+WHISPER = whisper.Whisper.of(whisper.Size(vocab=64, mels=4, frames=8, length=16, layers=1, embed=32, heads=4, mlp=48))
+
+
+def test_a_text_longer_than_the_positions_is_refused_and_one_that_fits_is_not():
+    model = FAMILIES["gpt2"]
+    assert generate(model, [[1] * 10, [2]], most=6).tokens.shape == (2, 1, 6)
+    with pytest.raises(Mistake, match="a prompt of 10 tokens and 7 new ones need 17 positions, but the model has 16"):
+        generate(model, [[2], [1] * 10], most=7)
+
+
+@pytest.mark.parametrize("spec", [SPECS["gpt2"], SPECS["bert"].bert, BART, WHISPER, SPECS["llama"], SPECS["t5"]],
+                         ids=["gpt2", "bert", "bart", "whisper", "llama", "t5"])
+def test_a_row_longer_than_the_positions_is_refused(spec):
+    """Where positions are learned: what lies beyond them would be no number."""
+    endless, tokens = isinstance(spec, llama.Llama | t5.T5), jnp.zeros((1, 17), jnp.int32)
+    assert getattr(spec, "longest", None) == (16 if isinstance(spec, gpt2.GPT2 | bart.Bart | whisper.Whisper) else None)
+    source = jnp.zeros((1, 16, 4)) if spec is WHISPER else tokens[:, :16]
+
+    def read(model: Any) -> Any:
+        if hasattr(model, "decode"):
+            return model(source, tokens) if hasattr(model, "encode") else model(tokens)
+        return model.encode(tokens)
+
+    with contextlib.nullcontext() if endless else pytest.raises(Mistake, match="17 tokens need as many positions, but the model has 16"):
+        jax.eval_shape(read, jax.tree.map(lambda w: jax.ShapeDtypeStruct(w.shape, w.dtype), spec))
+
+
+def test_a_source_longer_than_the_positions_is_refused():
+    with pytest.raises(Mistake, match="17 tokens need as many positions"):
+        jax.eval_shape(lambda: sharp(BART).encode(jnp.zeros((1, 17), jnp.int32)))
 
 
 def test_speculation_writes_one_text_a_prompt():

@@ -1,33 +1,43 @@
-"""Every experiment: each of its knobs changes something, it trains, and what it promises is measured."""
+"""Every experiment: each of its knobs changes something, it trains at toy size, and what it promises is measured."""
 import dataclasses
+import functools
 import importlib
+import inspect
 import json
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from launch import steps_of
 
 from experiments.__main__ import files
+from experiments.new import begun
 from transformer.data import sources
 from transformer.data.batches import batches
 from transformer.knobs import knobs_of
+from transformer.training.experiment import Experiment, Trained, stages
 from transformer.training.loop import promised
 from transformer.training.run import run
 from transformer.training.step import step_of
-from transformer.weights import named
+from transformer.weights import abstract, named
 
 NAMES = list(files())
-TINY = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "length": 32, "rows": 4, "vocab": 320, "steps": 2, "dropout": 0.1}
+READS_A_TEXT = ("shakespeare", "bard")  # the user's; what else can be read has tests of its own
 TEXT = "".join(sources.python_reference()[:3])
 
 
-def build_of(name):
-    return importlib.import_module(f"experiments.{files()[name].parent.name}.{name}").experiment
+class Anything(dict):
+    """Numbers measured on what was never trained."""
+
+    def __missing__(self, name):
+        return 0.5
 
 
-KNOBS = [(name, knob) for name in NAMES for knob in knobs_of(build_of(name))]
+def module_of(name):
+    return importlib.import_module(f"experiments.{files()[name].parent.name}.{name}")
 
 
 @pytest.fixture(autouse=True)
@@ -38,88 +48,167 @@ def little_text(monkeypatch):
 
 
 def tiny(name, folder):
-    """Small values for the knobs that this experiment has."""
-    (folder / "text.txt").write_text(TEXT)
-    small = {**TINY, "file": folder / "text.txt"}
-    return {knob: small[knob] for knob in knobs_of(build_of(name)) if knob in small}
+    """The knobs of a smoke run, and a file for those who want one."""
+    given = dict(module_of(name).SMOKE)
+    if name in READS_A_TEXT:
+        (folder / "text.txt").write_text(TEXT)
+        given["file"] = folder / "text.txt"
+    return given
 
 
-def other(knob, value, folder):
+def built(name, given):
+    """All stages of an experiment, as if the ones before had been trained and had learned nothing."""
+    program, found = stages(module_of(name).experiment(**given)), []
+    experiment = next(program)
+    while experiment:
+        found.append(experiment)
+        nothing = jax.tree.map(lambda w: jnp.zeros(w.shape, w.dtype), abstract(experiment.model))
+        try:
+            experiment = program.send(Trained(experiment.model, nothing, Anything()))
+        except StopIteration:
+            return found
+    return found
+
+
+def other(name, knob, value, folder):
     """Another value of the same kind."""
-    if isinstance(value, Path):
+    if name in READS_A_TEXT and knob.name == "file":
         (folder / "other.txt").write_text(TEXT[::-1])
         return folder / "other.txt"
+    if get_origin(knob.annotation) is Literal:
+        return next(choice for choice in get_args(knob.annotation) if choice != value)
     if isinstance(value, bool):
         return not value
     if isinstance(value, str):
-        pytest.fail(f"say here what else knob {knob} can be than {value!r}")
-    return value * 2 if value else type(value)(0.5)
+        pytest.fail(f"knob {knob.name} of {name} is a text: say which there are, as in Literal['gru', 'lstm']")
+    return value * 2 if value else type(value)(0.5) or 1
 
 
-def shapes(experiment):
-    return {name: weight.shape for name, weight in named(experiment.model).items()}
-
-
-def first_batch(experiment):
-    return {name: array.tolist() for name, array in batches(experiment.data, experiment.rows, 0)[0].items()}
-
-
-def fields(experiment):
+def looks(experiment):
+    """What can be seen of an experiment without running it, from the cheapest."""
     plain = (int, float, str, type(None))
-    return {field.name: value for field in dataclasses.fields(experiment)
-            if isinstance(value := getattr(experiment, field.name), plain)}
+    yield lambda: {field.name: value for field in dataclasses.fields(experiment)
+                   if isinstance(value := getattr(experiment, field.name), plain)}
+    yield lambda: {path: weight.shape for path, weight in named(experiment.model).items()}
+    yield lambda: (len(experiment.data), len(experiment.held_out))
+    yield lambda: [(key, array.tolist()) for batch in (batches(experiment.data, experiment.rows, 0)[0], experiment.held_out[0])
+                   for key, array in (batch or {}).items()]
+    yield lambda: str(jax.tree.structure(experiment.model))
+    yield lambda: getattr(experiment.loss, "keywords", None)
+    yield lambda: [held(function) for function in (*experiment.measures, *experiment.shows)]
+    yield functools.partial(_update, experiment)
+    yield functools.partial(_program, experiment)
 
 
-def program(experiment):
-    """The step as it will be compiled, with the numbers it holds."""
+def held(value, depth=4):
+    """The plain values that a function, or what it holds, was made with."""
+    if isinstance(value, (int, float, str, bytes, type(None))):
+        return value
+    if isinstance(value, np.ndarray):
+        return value.shape
+    if depth == 0:
+        return type(value).__name__
+    if isinstance(value, functools.partial):
+        return [held(part, depth - 1) for part in (value.func, value.args, value.keywords)]
+    if isinstance(value, dict):
+        return {str(name): held(part, depth - 1) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [len(value), *(held(part, depth - 1) for part in value[:20])]
+    if inspect.isfunction(value):
+        return [value.__name__, *(held(cell.cell_contents, depth - 1) for cell in value.__closure__ or ())]
+    return type(value).__name__
+
+
+def _update(experiment):
+    """What the optimizer does to a gradient, with the numbers it holds."""
+    shapes = abstract(experiment.model)
+    state = jax.eval_shape(experiment.optimizer.init, shapes)
+    return _said(jax.make_jaxpr(experiment.optimizer.update)(shapes, state, shapes))
+
+
+def _program(experiment):
+    """The step as it will be compiled."""
     batch = batches(experiment.data, experiment.rows, 0)[0]
-    closed = jax.make_jaxpr(step_of(experiment, 0))(promised(experiment), batch)
+    return _said(jax.make_jaxpr(step_of(experiment, 0))(promised(experiment), batch))
+
+
+def _said(closed):
     return str(closed), [np.asarray(constant).tolist() for constant in closed.consts]
 
 
-LOOKS = (fields, shapes, first_batch, program)  # from the cheapest
+def differ(ones, others):
+    """Whether two lists of stages can be told apart."""
+    if len(ones) != len(others):
+        return True
+    pairs = [zip(looks(one), looks(another), strict=True) for one, another in zip(ones, others, strict=True)]
+    return any(look() != peer() for level in zip(*pairs, strict=True) for look, peer in level)
 
 
-@pytest.mark.parametrize("name, knob", KNOBS)
-def test_every_knob_changes_something(tmp_path, name, knob):
-    build, given = build_of(name), tiny(name, tmp_path)
-    value = given.get(knob, knobs_of(build)[knob].default)
-    one, changed = build(**given), build(**{**given, knob: other(knob, value, tmp_path)})
-    assert any(look(one) != look(changed) for look in LOOKS), f"knob {knob} of {name} changes nothing"
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_knob_changes_something(tmp_path, name):
+    given, plain = tiny(name, tmp_path), None
+    for knob in knobs_of(module_of(name).experiment).values():
+        value = given.get(knob.name, knob.default)
+        if (value is None or isinstance(value, Path)) and name not in READS_A_TEXT:
+            continue
+        plain = plain or built(name, given)
+        changed = built(name, {**given, knob.name: other(name, knob, value, tmp_path)})
+        assert differ(plain, changed), f"knob {knob.name} of {name} changes nothing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_knobs_are_the_same_experiment(tmp_path, name):
-    one, again = (build_of(name)(**tiny(name, tmp_path)) for _ in range(2))
-    assert all(look(one) == look(again) for look in LOOKS)
+    one, again = (built(name, tiny(name, tmp_path)) for _ in range(2))
+    assert not differ(one, again)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_experiment_takes_steps_and_has_knobs_with_values(name):
-    knobs = knobs_of(build_of(name))
-    assert "steps" in knobs and all(type(knob.default) in (int, float, bool, str) or knob.name == "file" for knob in knobs.values())
+def test_every_experiment_has_knobs_with_values_a_story_and_few_lines(name):
+    module, lines = module_of(name), files()[name].read_text().splitlines()
+    knobs = knobs_of(module.experiment)
+    assert all(type(knob.default) in (int, float, bool, str, type(None)) for knob in knobs.values())
+    assert set(module.SMOKE) <= set(knobs)
+    assert f"python -m experiments {name}" in (module.__doc__ or "") and "two cores" in (module.__doc__ or "")
+    assert 30 <= len(lines) <= 90
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_held_out_is_learned_from(tmp_path, name):
-    experiment = build_of(name)(**tiny(name, tmp_path))
-    learned = {experiment.data[row][key].tobytes() for row in range(len(experiment.data))
-               for key in ("tokens", "source") if key in experiment.data[row]}
-    held = [experiment.held_out[row][key].tobytes() for row in range(len(experiment.held_out))
-            for key in ("tokens", "source") if key in experiment.held_out[row]]
-    assert held and not learned & set(held)
+    for experiment in built(name, tiny(name, tmp_path)):
+        learned, *apart = (_rows(data) for data in (experiment.data, experiment.held_out, experiment.validation) if data)
+        assert learned and all(rows and not learned & rows for rows in apart)
+
+
+def _rows(data):
+    """What goes into a model, row by row."""
+    rows = (data[row] for row in range(min(len(data), 500)))
+    return {tuple(row[key].tobytes() for key in sorted(row)) for row in rows}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_experiment_trains(tmp_path, capsys, name):
-    result = run(build_of(name), tiny(name, tmp_path), runs=tmp_path / "runs")
-    assert result.folder.parent == tmp_path / "runs" / name and result.step == 2
-    (_, first), (_, second) = steps_of(result.folder)
-    assert np.isfinite([first, second]).all() and all(np.isfinite(value) for value in result.values.values())
+    result = run(module_of(name).experiment, tiny(name, tmp_path), runs=tmp_path / "runs", smoke=True)
+    assert result.folder.parent == tmp_path / "runs" / name and result.met
+    for lines in result.folder.rglob("metrics.jsonl"):
+        assert all(np.isfinite(loss) for _, loss in steps_of(lines.parent)) and len(steps_of(lines.parent)) <= 2
     written = json.loads((result.folder / "result.json").read_text())
-    expects = build_of(name)(**tiny(name, tmp_path)).expects
-    assert expects is not None and expects.measure in result.values
-    assert written["expects"]["baseline"] > 0 and written["met"] is False  # two steps are not enough
+    assert written["expects"] and written["corpus"] and all(np.isfinite(one["value"]) for one in written["expects"])
     said = capsys.readouterr().out
-    assert f"{name}: {expects.measure} " in said and "MISSED" in said and len(said.splitlines()) > 2
+    assert f"{name}: " in said and f"{written['expects'][0]['measure']} " in said and len(said.splitlines()) > 2
+    assert list(result.folder.rglob("*.png"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_new_experiment_begins_like_any(tmp_path, name):
+    text = begun("my_idea", files()[name])
+    assert len(text.splitlines()) <= 60
+    space = {"__name__": "my_idea"}
+    exec(compile(text, "my_idea.py", "exec"), space)
+    first = next(stages(space["experiment"](**tiny(name, tmp_path))))
+    same = next(stages(module_of(name).experiment(**tiny(name, tmp_path))))
+    assert isinstance(first, Experiment) and not differ([first], [same])

@@ -1,9 +1,9 @@
 """Checkpoints of others in and out: equal outputs, equal bytes, and a sentence for all that can be wrong with them."""
 import dataclasses
-import importlib.util
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -17,12 +17,28 @@ import pytest
 from tiny import sharp
 
 from transformer.attention import Attention, fused
-from transformer.huggingface import files, load, loading, save, verify
+from transformer.huggingface import families, files, load, loading, save, verify
 from transformer.huggingface.families import FAMILIES
-from transformer.huggingface.names import Row, linear, matched, pairs
-from transformer.layers import Linear
+from transformer.huggingface.family import Call
+from transformer.huggingface.names import Row, linear, matched, pairs, prefixed, vector
+from transformer.layers import GatedMlp, Linear, Mlp
 from transformer.mistakes import Mistake
-from transformer.models import gpt2, imagegpt, llama, llama_kin
+from transformer.models import (
+    bart,
+    bert,
+    clip,
+    distilbert,
+    gpt2,
+    imagegpt,
+    llama,
+    llama_kin,
+    marian,
+    modernbert,
+    roberta,
+    t5,
+    vit,
+    whisper,
+)
 from transformer.models.gpt import gpt
 from transformer.positions import Linear as Squeezed
 from transformer.positions import Llama3, Rotary, Yarn
@@ -32,7 +48,12 @@ from transformer.weights import edit, inputs, named, weight
 CASES = Path(__file__).parent / "reference" / "huggingface"
 DECODERS = ("gpt", "gpt2", "gpt2_bare", "gpt2_untied", "imagegpt", "llama", "llama_biases", "llama_linear", "llama_old",
             "llama_yarn", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "mixtral")
-QUICK = ("gpt", "llama_biases", "llama_yarn", "mixtral")
+OTHERS = ("bert", "bert_answers", "bert_classes", "bert_pretraining", "bert_tags", "roberta", "roberta_classes", "distilbert",
+          "distilbert_classes", "modernbert", "modernbert_classes", "llama_classes", "gpt2_model", "vit", "vit_bare", "clip",
+          "t5", "t5_encoder", "t5_gated", "bart", "marian", "whisper")
+ALL = (*DECODERS, *OTHERS)
+OLDER = {"weight": "gamma", "bias": "beta"}
+QUICK = ("gpt", "llama_biases", "llama_yarn", "mixtral", "distilbert_classes", "vit_bare", "t5_encoder")
 
 
 def alone(case: str, directory: Path, *kinds: str) -> Path:
@@ -69,14 +90,14 @@ def equal(one, other) -> bool:
 # --- outputs ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(
-    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in DECODERS])
+    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in ALL])
 def test_a_checkpoint_gives_what_it_gave_elsewhere(case, tmp_path):
     judged = list(verify.verify(alone(case, tmp_path, "forward", "base")))
     assert judged and [one for one in judged if not one.ok] == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [case for case in DECODERS if "generate" in (CASES / case / "meta.json").read_text()])
+@pytest.mark.parametrize("case", [case for case in ALL if '"generate"' in (CASES / case / "meta.json").read_text()])
 def test_and_says_what_it_said_elsewhere(case, tmp_path):
     judged = list(verify.verify(alone(case, tmp_path, "generate")))
     assert judged and [one for one in judged if not one.ok] == []
@@ -121,6 +142,25 @@ def test_what_verify_does_not_know_is_wrong(tmp_path):
     assert len(judged) == 3 and all("GPT5LMHeadModel" in one.note and not one.ok for one in judged)
 
 
+def test_modernbert_may_predict_only_what_is_asked_for(tmp_path):
+    directory = alone("modernbert", tmp_path, "forward")
+    config, arrays = files.read_json(directory / "config.json"), dict(np.load(directory / "io.npz"))
+    inputs = {name: arrays[f"right.in.{name}"] for name in ("input_ids", "attention_mask", "labels")}
+    model, answer = load(directory).model, families.of(config).call
+    got = answer(model, Call("forward", inputs, {}, config | {"sparse_prediction": True}, {}))
+    want = arrays["right.out.logits"][inputs["labels"] != -100]
+    np.testing.assert_allclose(got["logits"], want, atol=1e-5 * np.abs(want).max())
+    np.testing.assert_allclose(got["loss"], arrays["right.out.loss"], rtol=1e-5)
+
+
+def test_a_loss_of_routers_is_refused(tmp_path):
+    alone("mixtral", tmp_path, "forward")
+    config = files.read_json(tmp_path / "config.json")
+    files.write_json(tmp_path / "config.json", config | {"output_router_logits": True})
+    judged = {(one.call, one.array): one for one in verify.verify(tmp_path)}
+    assert "output_router_logits the loss is also of" in judged["right", "loss"].note and judged["left", "logits"].ok
+
+
 def test_a_command_verifies(tmp_path):
     from transformer.__main__ import main
 
@@ -129,7 +169,7 @@ def test_a_command_verifies(tmp_path):
 
 # --- there and back --------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("case", DECODERS)
+@pytest.mark.parametrize("case", ALL)
 def test_what_is_saved_has_the_same_bytes(case, tmp_path):
     loaded = load(CASES / case)
     save(tmp_path, *loaded)
@@ -140,7 +180,7 @@ def test_what_is_saved_has_the_same_bytes(case, tmp_path):
         there = {f"transformer.{name}": array for name, array in there.items()
                  if not name.endswith((".attn.bias", "lm_head.weight"))}
     assert there.keys() == back.keys()
-    assert all(np.array_equal(there[name].view(np.uint8), back[name].view(np.uint8)) for name in there)
+    assert all(there[name].tobytes() == back[name].tobytes() for name in there)
     old, new = (json.loads((directory / "config.json").read_text()) for directory in (CASES / case, tmp_path))
     renewed = {"rope_theta", "rope_scaling", "torch_dtype", "transformers_version"}
     assert {name: new[name] for name in old.keys() - renewed - {"n_inner"}} == {
@@ -148,6 +188,7 @@ def test_what_is_saved_has_the_same_bytes(case, tmp_path):
 
 
 SIZE = llama.Size(vocab=40, layers=3, embed=16, heads=4, groups=2, mlp=24)
+ENCODER = bert.Size(vocab=40, length=12, layers=2, embed=16, heads=4, mlp=24)
 BORN = {
     "openai-gpt": gpt(gpt2.Size(40, 12, 2, 16, 4)),
     "gpt2": gpt2.GPT2.of(gpt2.Size(40, 12, 2, 16, 4, mlp=20), dropout=0.1, tied=False),
@@ -159,6 +200,16 @@ BORN = {
     "gemma": llama_kin.gemma(SIZE, Rotary(4, 100.0, Yarn(4.0, 1.0, 32.0, 8, 100.0), 1.2)),
     "gemma2": llama_kin.gemma2(SIZE, reach=3, asked=9, cap=None, kinds=(1, 0, 1)),
     "mixtral": llama_kin.mixtral(llama_kin.ExpertSize(40, 3, 16, 4, 2, 24, experts=4), chosen=3),
+    "bert": bert.Pretraining.of(ENCODER, epsilon=1e-6),
+    "roberta": roberta.masked(ENCODER, pad=2),
+    "distilbert": distilbert.masked(dataclasses.replace(ENCODER, kinds=0)),
+    "modernbert": modernbert.Masked.of(modernbert.Size(40, 4, 16, 4, 24, window=6)),
+    "t5": t5.T5.of(t5.Size(40, 2, 16, 4, 6, 24, 8, 12), gated=True, decoder_layers=1),
+    "bart": bart.Bart.of(bart.Size(40, 12, 2, 16, 4, 24), decoder_layers=1, scaled=True),
+    "marian": marian.marian(marian.Size(40, 37, 2, 16, 4, 24), decoder_layers=1),
+    "whisper": whisper.Whisper.of(whisper.Size(40, 6, 10, 12, 2, 16, 4, 24), decoder_layers=1),
+    "vit": vit.Classes.of(vit.Size(12, 4, 3, 5, 2, 16, 4, 24)),
+    "clip": clip.CLIP.of(clip.TextSize(40, 12, 2, 16, 4, 24, 10), clip.ImageSize(12, 4, 3, 2, 12, 3, 24, 10), end=39),
 }
 
 
@@ -201,6 +252,14 @@ def test_a_config_fills_in_what_the_model_leaves_open(tmp_path):
     assert load(tmp_path).config["num_hidden_layers"] == 2
 
 
+def test_special_tokens_stay_those_of_the_config(tmp_path):
+    tokens = {"pad_token_id": 5, "eos_token_id": 6, "decoder_start_token_id": 7}
+    save(tmp_path, sharp(BORN["marian"]), config={**tokens, "model_type": "marian", "encoder_layers": 9})
+    assert {name: load(tmp_path).config[name] for name in (*tokens, "encoder_layers")} == tokens | {"encoder_layers": 2}
+    save(tmp_path, sharp(BORN["roberta"]), config={"model_type": "roberta", "pad_token_id": 1})
+    assert load(tmp_path).config["pad_token_id"] == 2  # from which its positions are counted
+
+
 def test_a_tokenizer_goes_along(tmp_path):
     from transformer.data.tokenizers import characters
 
@@ -239,15 +298,51 @@ def test_half_the_bits(kind, tmp_path):
     assert equal(wide, jax.tree.map(lambda x: x.astype(jnp.float32), loaded.model))
 
 
-def test_names_with_and_without_the_prefix(tmp_path):
+def test_copies_of_older_files_are_known(tmp_path):
     there = arrays_of(CASES / "gpt2")
-    bare = {name.removeprefix("transformer."): array for name, array in there.items()}
-    old = {name.replace("ln_1.weight", "ln_1.gamma").replace("ln_1.bias", "ln_1.beta"): array
+    shutil.copytree(CASES / "gpt2", tmp_path, dirs_exist_ok=True)
+    moved = {name.replace("transformer.wte", "lm_head"): array for name, array in there.items()}
+    assert equal(load(rewritten(tmp_path, moved)).model, load(CASES / "gpt2").model)
+
+
+@pytest.mark.parametrize("case", ["gpt2", "bert_pretraining", "roberta", "distilbert", "modernbert", "t5", "bart",
+                                  "marian", "whisper"])
+def test_names_as_files_spell_them(case, tmp_path):
+    """With and without the prefix, with gamma and beta, tied arrays once, twice or by the copy's name, in many files."""
+    shutil.copytree(CASES / case, tmp_path, dirs_exist_ok=True)
+    family, there, whole = families.of(files.read_json(tmp_path / "config.json")), arrays_of(CASES / case), load(CASES / case)
+    bare = {name.removeprefix(family.prefix): array for name, array in there.items()}
+    old = {re.sub(r"((?:[Nn]orm|ln_\d))\.(weight|bias)$", lambda m: f"{m[1]}.{OLDER[m[2]]}", name): array
            for name, array in bare.items()}
-    for arrays in (bare, old, there | {"lm_head.weight": there["transformer.wte.weight"]},
-                   {name.replace("transformer.wte", "lm_head"): array for name, array in there.items()}):
-        shutil.copytree(CASES / "gpt2", tmp_path, dirs_exist_ok=True)
-        assert equal(load(rewritten(tmp_path, arrays)).model, load(CASES / "gpt2").model)
+    assert case in ("modernbert", "t5") or sum(name.endswith(".beta") for name in old) >= 2
+    tied = {copy: source for copy, source in family.copies.items() if source in there}
+    assert tied
+    twice = there | {copy: there[source] for copy, source in tied.items()}
+    spellings = [bare, old, twice] + [
+        {copy if name == source else name: array for name, array in there.items()} for copy, source in tied.items()]
+    for arrays in spellings:
+        assert equal(load(rewritten(tmp_path, arrays)).model, whole.model)
+    half = {name: array.astype(ml_dtypes.bfloat16) for name, array in twice.items()}
+    files.write(tmp_path, [files.Pending(name, a.shape, a.dtype, lambda a=a: a) for name, a in half.items()], 4000)
+    assert (tmp_path / files.INDEX).exists()
+    want = jax.tree.map(lambda x: x.astype(jnp.bfloat16), whole.model)
+    assert equal(load(tmp_path).model, want)
+    wrong = twice | {next(iter(tied)): next(iter(twice.values())) + 1}
+    with pytest.raises(Mistake, match=f"left over: {re.escape(next(iter(tied)))}"):
+        load(rewritten(tmp_path, wrong))
+
+
+@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize("scaled", [True, False, None])
+@pytest.mark.parametrize("head", ["none", "equal", "own"])
+def test_whether_t5s_head_is_tied_is_told_by_the_file(said, scaled, head, tmp_path):
+    """As in transformers 5, whose own configs say that each is; there scaling goes by what else is said."""
+    directory = changed("t5_gated", tmp_path, tie_word_embeddings=said, scale_decoder_outputs=scaled)
+    arrays = arrays_of(directory)
+    own = arrays["shared.weight"] + np.float32(head == "own")
+    model = load(rewritten(directory, arrays if head == "none" else arrays | {"lm_head.weight": own})).model
+    assert model.scaled == (said if scaled is None else scaled)
+    assert model.head is None if head != "own" else np.array_equal(model.head.kernel.T, own)
 
 
 def test_all_that_does_not_fit_is_said_at_once(tmp_path):
@@ -348,6 +443,24 @@ def test_a_directory_without_a_config(tmp_path):
         load(tmp_path)
 
 
+def test_a_value_that_cannot_be_is_refused(tmp_path):
+    for case, settings in (("gpt2", {"n_head": 0}), ("llama", {"hidden_size": "wide"}), ("gpt2", {"architectures": 3}),
+                           ("llama", {"rope_parameters": {"rope_theta": [1]}})):
+        with pytest.raises(Mistake, match="whose value no|should be a list"):
+            load(changed(case, tmp_path, **settings))
+
+
+def test_the_readme_lists_every_class():
+    table = (Path(__file__).parent.parent / "README.md").read_text().split("| Hugging Face class |")[1].split("\n## ")[0]
+    rows = [row.split("|")[1:-1] for row in table.splitlines() if row.startswith("| `")]
+    listed = {name: generates.strip() for theirs, _, _, generates in rows for name in re.findall(r"`(\w+)`", theirs)}
+    families = {name: family for family in FAMILIES for name in family.classes}
+    assert listed.keys() == families.keys()
+    for name, family in families.items():
+        assert (listed[name] == "yes") == (hasattr(family.models[0], "start") and not name.endswith("Model") or
+                                           name.endswith(("LMHeadModel", "MTModel"))), name
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 def test_a_weight_without_a_name_is_a_mistake():
@@ -360,6 +473,21 @@ def test_inputs_are_found_by_the_fan_in():
     assert inputs(weight(SIZE, "embed -> heads head")) == 1 and inputs(weight(SIZE, "heads head -> embed")) == 2
     assert inputs(BORN["mixtral"].blocks.blocks.mlp.down.kernel) == 1
     assert inputs(BORN["mixtral"].blocks.blocks.mlp.router.kernel) == 1
+
+
+def test_a_row_counts_beside_a_weight_or_without_it():
+    rows = [Row("wi", "up.kernel", without="gate.kernel"), Row("wi_0", "gate.kernel"),
+            Row("wi_1", "up.kernel", beside="gate.kernel"), Row("wo", "down.kernel"),
+            *(Row(f"{name}.b", f"{name}.bias", vector) for name in ("up", "down"))]
+    plain, gated = Mlp.of(SIZE, jax.nn.relu), GatedMlp.of(SIZE, jax.nn.relu)
+    assert [pair.theirs for pair in pairs(rows, plain)] == ["wi", "wo", "up.b", "down.b"]
+    assert [pair.theirs for pair in pairs(rows, gated)] == ["wi_0", "wi_1", "wo"]
+    layered = [Row("{layer}.a", "{layer}.norm", beside="{layer}.other"), Row("{layer}.b", "{layer}.norm", without="{layer}.other"),
+               Row("{layer}.c", "{layer}.other")]
+    spec = {str(layer): {"norm": plain.up.bias, "other": plain.up.bias} for layer in range(2)}
+    assert [pair.theirs for pair in pairs(layered, spec)] == ["0.a", "1.a", "0.c", "1.c"]
+    inner = prefixed(rows, "x.", "inside.")
+    assert [pair.theirs for pair in pairs(inner, {"inside": gated})] == ["x.wi_0", "x.wi_1", "x.wo"]
 
 
 def test_blocks_side_by_side_have_the_same_names():
@@ -405,26 +533,3 @@ def test_little_memory_beside_the_model(tmp_path):
                          cwd=Path(__file__).parent.parent, env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"})
     peak, model = map(int, ran.stdout.split())
     assert peak * 1024 <= model + 4 * 30000 * 768 + 200 * 2**20
-
-
-# --- parity ----------------------------------------------------------------------------------------------------------
-
-@pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("transformers") is None or importlib.util.find_spec("torch") is None,
-                    reason="needs the extra `parity`")
-@pytest.mark.parametrize("kind", BORN)
-def test_transformers_reads_what_was_saved(kind, tmp_path, recwarn):
-    import torch
-    import transformers
-
-    model = sharp(BORN[kind])
-    save(tmp_path, model)
-    name = json.loads((tmp_path / "config.json").read_text())["architectures"][0]
-    theirs, info = getattr(transformers, name).from_pretrained(
-        tmp_path, attn_implementation="eager", output_loading_info=True)
-    assert not any(info.values())
-    tokens = np.random.default_rng(0).integers(0, 40, (2, 10))
-    with torch.no_grad():
-        want = theirs.eval()(input_ids=torch.from_numpy(tokens)).logits.numpy()
-    got = np.asarray(model(jnp.asarray(tokens, jnp.int32)))
-    assert np.abs(got - want).max() <= 1e-5 * np.abs(want).max()

@@ -13,7 +13,7 @@ from transformer.weights import edit, named
 ROWS, LENGTH = 3, 8
 MODELS = {name: sharp(spec) for name, spec in SPECS.items()}
 MODELS["bert"] = MODELS["bert"].bert
-DECODERS, ENCODERS, DECODING = ["gpt2", "llama"], ["bert", "t5"], ["gpt2", "llama", "t5", pytest.param("t5 1.1", marks=pytest.mark.slow)]
+DECODERS, ENCODERS, DECODING = ["gpt2", "gpt3", "llama", "palm"], ["bert", "t5"], ["gpt2", "gpt3", "llama", "palm", "t5", pytest.param("t5 1.1", marks=pytest.mark.slow)]
 TOKENS = np.stack([np.random.default_rng(row).permutation(32)[:LENGTH] for row in range(ROWS)])
 SOURCE = 32 + TOKENS[::-1]  # no token is both in a source and in a target
 SOURCE_PRESENT = np.arange(LENGTH) < np.asarray([[8], [5], [3]])
@@ -59,7 +59,7 @@ def influence(stream: Any, model: Any, tokens: Any) -> np.ndarray:
     return np.linalg.norm(jax.jit(jax.jacrev(seen))(model.tokens.table)[:, tokens], axis=-1)
 
 
-@pytest.mark.parametrize("name", ["gpt2", pytest.param("llama", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["gpt2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("llama", "palm"))])
 def test_a_decoder_never_looks_ahead_nor_into_another_document(name):
     tokens, segments = TOKENS[:1], np.asarray([[1, 1, 1, 2, 2, 2, 2, 2]])
     positions = np.asarray([[0, 1, 2, 0, 1, 2, 3, 4]])
@@ -153,7 +153,7 @@ def test_ragged_prompts_decode_as_each_row_alone(name):
         np.testing.assert_allclose(got[row, present[row]], want, atol=2e-5 * abs(want).max())
 
 
-@pytest.mark.parametrize("name", ["gpt2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("llama", "t5"))])
+@pytest.mark.parametrize("name", ["gpt2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("llama", "palm", "t5"))])
 def test_an_unrolled_model_answers_and_decodes_the_same(name):
     model = MODELS[name]
     loose = model.replace(decoder=model.decoder.replace(blocks=model.decoder.blocks.unrolled())) if name == "t5" else \
@@ -177,7 +177,7 @@ def test_keys_and_values_of_the_source_are_computed_once_in_start():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["gpt2", "llama", "t5"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "palm", "t5"])
 def test_every_weight_matters(name):
     """A part that is built but never called, or a scale that is never used, has no gradient."""
     def loss(model):

@@ -29,8 +29,11 @@ PUBLISHED = {
     "gpt3-175b": 174_604_259_328, "bert-base": 110_106_428, "bert-large": 336_226_108,
     "t5-small": 60_506_624, "t5-base": 222_903_552, "t5-large": 737_668_096, "t5-3b": 2_851_598_336, "t5-11b": 11_307_321_344,
     "t5-v1.1-small": 76_961_152, "t5-v1.1-base": 247_577_856, "t5-v1.1-large": 783_150_080, "t5-v1.1-xl": 2_849_757_184,
-    "t5-v1.1-xxl": 11_135_332_352, "llama-7b": 6_738_415_616, "llama-13b": 13_015_864_320, "llama-30b": 32_528_943_616,
-    "llama-65b": 65_285_660_672, "llama2-70b": 68_976_648_192}
+    "t5-v1.1-xxl": 11_135_332_352, "palm-8b": 8_632_012_800, "palm-62b": 62_495_662_080,
+    "palm-540b": 540_356_474_880, "llama-7b": 6_738_415_616, "llama-13b": 13_015_864_320, "llama-30b": 32_528_943_616,
+    "llama-65b": 65_285_660_672, "llama2-70b": 68_976_648_192, "vit-b16": 86_567_656,
+    "vit-l16": 304_326_632, "whisper-tiny": 37_760_640, "whisper-large-v2": 1_543_304_960, "whisper-large-v3": 1_543_490_560,
+    "imagegpt-large": 1_362_914_304, "dalle": 12_293_824_256}
 
 # Eight layers: what is done per layer outweighs what is done once.
 small = partial(gpt, layers=8, embed=64, heads=4, length=32, vocab=128, rows=16)

@@ -29,6 +29,7 @@ from transformer.weights import named
 
 SLOW = pytest.mark.slow
 LITTLE = HERE / "little.py"
+HEARD = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}  # before any run
 
 
 def final(folder, build=experiment, **given):
@@ -56,8 +57,10 @@ def test_a_run_says_what_it_came_to(finished):
     result = json.loads((finished.folder / "result.json").read_text())
     assert result["name"] == "little" and result["step"] == 20 and result["met"] is True and finished.met
     assert 0 < result["minutes"] < 10 and result["parameters"] == 8688 and jax.__version__ in result["machine"]
-    assert result["expects"] == {"measure": "bits_per_byte", "threshold": 8.0, "baseline": 8.0, "above": False}
     values = result["values"]
+    assert result["expects"] == [{"stage": "", "measure": "bits_per_byte", "value": values["bits_per_byte"], "threshold": 8.0,
+                                  "baseline": 8.0, "above": False, "met": True}]
+    assert result["loss"] == "next_token" and result["seed"] == 0 and result["smoke"] is False
     assert values == finished.values and values["bits_per_byte"] == pytest.approx(values["nats"] / math.log(2))
     assert 2 < values["nats"] < 5.5  # below the 5.7 nats of having learned nothing
 
@@ -171,7 +174,7 @@ def test_a_resumed_run_keeps_its_knobs_unless_others_are_given(tmp_path, monkeyp
     assert second.folder == first.folder and second.step == 4
     knobs = json.loads((first.folder / "knobs.json").read_text())
     assert knobs["experiment"] | {"steps": 4, "dropout": 0.0} == knobs["experiment"]
-    assert knobs["run"] == {"seed": 3, "dtype": None, "remat": None, "accumulate": 1}
+    assert knobs["run"] == {"seed": 3, "dtype": None, "remat": None, "accumulate": 1, "smoke": None}
     plain = run(experiment, {"steps": 4, "dropout": 0.0}, runs=tmp_path / "plain", seed=3, accumulate=1)
     assert steps_of(first.folder) == steps_of(plain.folder)
 
@@ -217,8 +220,7 @@ def test_a_signal_saves_and_stops(finished, tmp_path, monkeypatch, capsys, numbe
 
 
 def test_signals_are_heard_again_after_a_run(finished):
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert {number: signal.getsignal(number) for number in HEARD} == HEARD
 
 
 @SLOW
@@ -364,7 +366,7 @@ def test_a_file_anywhere_runs_as_a_script(tmp_path):
 def test_missing_the_number_matters_only_when_asked(tmp_path):
     def hard(steps: int = 1):
         plain = experiment(steps=steps)
-        return dataclasses.replace(plain, expects=dataclasses.replace(plain.expects, threshold=0.1))
+        return dataclasses.replace(plain, expects=[dataclasses.replace(plain.expects[0], threshold=0.1)])
 
     for arguments, status in (([], 0), (["--check"], 1)):
         with pytest.raises(SystemExit) as stop:

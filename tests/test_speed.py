@@ -2,6 +2,8 @@
 import dataclasses
 import gc
 import json
+import math
+import re
 import time
 
 import jax
@@ -9,10 +11,17 @@ import numpy as np
 import pytest
 from launch import HERE, begun, ended
 from little import experiment
+from tiny import sharp
 
+from transformer.bench.decode import decode
 from transformer.data.batches import batches, stream
 from transformer.data.examples import windows
+from transformer.decoding import Greedy, advance, begin, ready
+from transformer.decoding.engine import question, searching
+from transformer.mistakes import Mistake
+from transformer.models import llama
 from transformer.models.gpt2 import GPT2, Size
+from transformer.models.llama import Llama
 from transformer.training.loop import place, promised
 from transformer.training.step import step_of
 
@@ -84,3 +93,35 @@ def test_windows_come_faster_than_a_device_asks_through_the_stream():
         return steps * 16 * 256 / (time.process_time() - begin)
 
     assert max(rate() for _ in range(3)) > 5e6
+
+
+def moved(model, rows, least):
+    """What the loop that decodes moves about without computing, where it is at least so many numbers."""
+    search = searching(Greedy())
+    state = begin(model, search, question(model, search, [[1, 2, 3]] * rows, None, 150, (), None, None, None))
+    text, _, _ = advance.lower(model, search, (), state, 9).compile().as_text().partition("\nENTRY")  # what runs but once
+    found = re.findall(r"= \w+\[([\d,]+)\]\S* (copy|transpose|dynamic-slice|concatenate|convert|gather)\(", text)
+    return [(kind, shape) for shape, kind in found if math.prod(int(n) for n in shape.split(",")) >= least]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("spec", [GPT2.of(Size(vocab=97, length=256, layers=3, embed=96, heads=3)),
+                                  Llama.of(llama.Size(vocab=97, layers=3, embed=96, heads=6, groups=2, mlp=128))], ids=["gpt2", "llama"])
+def test_a_token_neither_copies_the_cache_nor_cuts_weights_out_of_a_stack(spec, rows):
+    """Bandwidth is what decoding costs: weights lie as they are read, and so do keys and values, written in place."""
+    model = sharp(spec)
+    weights, cache = 96 * 96, rows * 256 * 32  # what makes queries, and the keys of a layer
+    assert moved(ready(model), rows, min(weights, cache)) == []
+    assert "dynamic-slice" in {kind for kind, _ in moved(model, rows, weights)}
+
+
+def test_the_benchmark_of_decoding_measures_what_it_says(capsys):
+    decode(shape="tiny", dtypes="float32", batches="1,2", rounds=2, steps=2)
+    said = capsys.readouterr().out
+    assert "13 MB of weights; memory is read at" in said and "a step of 2 rows costs" in said
+    assert len(re.findall(r"tokens (?:50 to 54|400 to 404) +least +[\d.]+ ms", said)) == 4
+    with pytest.raises(Mistake, match="no shape 'huge'; there are gpt2"):
+        decode(shape="huge")
+    with pytest.raises(Mistake, match="do not fit the 48 that are measured"):
+        decode(rounds=10)

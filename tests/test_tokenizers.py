@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,3 +179,61 @@ def test_mistakes_are_told(call, sentence):
     with pytest.raises(Mistake) as told:
         call()
     assert sentence in str(told.value)
+
+
+RECORDED = json.loads((Path(__file__).parent / "reference" / "encodings.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(params=RECORDED["kinds"])
+def recorded(request):
+    """A tokenizer.json of others, and what the library that it is of makes of texts."""
+    path = Path(__file__).parent / "reference" / "tokenizers" / f"{request.param}.json"
+    return tokenizers.Tokenizer.load(path, multiple=1, literal=False), RECORDED["kinds"][request.param]
+
+
+def test_texts_are_read_as_others_read_them(recorded):
+    tokenizer, known = recorded
+    texts, pairs = RECORDED["texts"], RECORDED["asked"]
+    assert [tokenizer.encode(text).tolist() for text in texts] == known["plain"]
+    assert [tokenizer.core.encode(text).ids for text in texts] == known["whole"]
+    assert [tokenizer.decode(ids) for ids in known["plain"]] == known["decoded"]
+    assert [tokenizer.decode(ids, specials=True) for ids in known["whole"]] == known["decoded_with_specials"]
+    both = [tokenizer.core.encode(*pair) for pair in pairs]
+    assert [[own.ids, own.type_ids] for own in both] == known["pairs"]
+
+
+def test_texts_are_cut_and_batched_as_others_do(recorded):
+    tokenizer, known = recorded
+    core = tokenizer.core
+    for strategy in ("longest_first", "only_second"):
+        core.enable_truncation(12, strategy=strategy)
+        for pair, ids in zip(RECORDED["asked"], known[strategy], strict=True):
+            if ids is not None:
+                assert core.encode(*pair).ids == ids
+                continue
+            with pytest.raises(Exception, match="too short to respect"):
+                core.encode(*pair)
+    core.enable_truncation(16)
+    for direction, multiple in (("right", None), ("left", 8)):
+        core.enable_padding(direction=direction, pad_to_multiple_of=multiple, pad_id=0, pad_token=core.id_to_token(0))
+        batch = core.encode_batch(RECORDED["texts"])
+        assert [[own.ids, own.attention_mask] for own in batch] == known[direction]
+
+
+def test_a_special_token_in_a_text_is_that_token_only_for_others(recorded):
+    tokenizer, _ = recorded
+    (text,) = (text for text in RECORDED["texts"] if "[MASK]" in text)
+    specials = set(np.flatnonzero(tokenizer.special)) - {tokenizer.core.token_to_id(name) for name in ("<unk>", "[UNK]")}
+    assert specials & set(tokenizer.encode(text).tolist())
+    tokenizer.core.encode_special_tokens = True  # as `literal` leaves it
+    unigram = json.loads(tokenizer.core.to_str())["model"]["type"] == "Unigram"  # in which they are pieces like others
+    assert unigram or not specials & set(tokenizer.encode(text).tolist())
+
+
+def test_what_a_file_says_of_cutting_and_padding_is_not_done_unasked(recorded, tmp_path):
+    tokenizer, known = recorded
+    tokenizer.core.enable_truncation(3)
+    tokenizer.core.enable_padding(length=40)
+    tokenizer.save(tmp_path / "tokenizer.json")
+    again = tokenizers.Tokenizer.load(tmp_path / "tokenizer.json", literal=False)
+    assert [again.core.encode(text).ids for text in RECORDED["texts"]] == known["whole"]

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transformer.models import bert, gpt2, llama, t5
+from transformer.models import bert, gpt2, gpt3, llama, palm, t5
 from transformer.weights import name_of
 
 SPECS: dict[str, Any] = {
@@ -14,6 +14,8 @@ SPECS: dict[str, Any] = {
     "t5": t5.T5.of(t5.Size(vocab=64, layers=2, embed=32, heads=4, head=6, mlp=48, buckets=8, reach=12)),
     "t5 1.1": t5.T5.of(t5.Size(vocab=64, layers=2, embed=32, heads=4, head=6, mlp=48, buckets=8, reach=12), gated=True),
     "llama": llama.Llama.of(llama.Size(vocab=64, layers=2, embed=32, heads=4, groups=2, mlp=48)),
+    "gpt3": gpt3.gpt3(gpt2.Size(vocab=64, length=16, layers=2, embed=32, heads=4), band=3),
+    "palm": palm.Palm.of(palm.Size(vocab=64, layers=2, embed=32, heads=4, head=8, mlp=48)),
 }
 
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from transformer.caches import Cache, Ring
 from transformer.layers import Linear, dropout, static
 from transformer.sharding import shard
 from transformer.weights import Initialiser
@@ -114,54 +115,6 @@ class Capped:
 
 
 @struct.dataclass
-class Cache:
-    """The keys and values of one layer so far: slots [b, s, g, k], of which the first `filled` are in use."""
-
-    keys: Array
-    values: Array
-    filled: Array
-
-    @classmethod
-    def empty(cls, batch: int, length: int, groups: int, head: int, dtype: Any = jnp.float32) -> "Cache":
-        slots = jnp.zeros((batch, length, groups, head), dtype)
-        return cls(slots, slots, jnp.zeros((), jnp.int32))
-
-    def append(self, keys: Array, values: Array) -> "Cache":
-        def at_end(slots: Array, new: Array) -> Array:
-            return jax.lax.dynamic_update_slice_in_dim(slots, new.astype(slots.dtype), self.filled, 1)
-
-        return Cache(at_end(self.keys, keys), at_end(self.values, values), self.filled + keys.shape[1])
-
-
-@struct.dataclass
-class Slots:
-    """Which position each cache slot holds [b, s]: -1 where a row holds padding or nothing yet.
-
-    All rows fill the same slots, so a batch of ragged prompts needs no scatter: padding, left or right, stays a hole.
-    """
-
-    positions: Array
-    filled: Array
-
-    @classmethod
-    def empty(cls, batch: int, length: int) -> "Slots":
-        return cls(jnp.full((batch, length), -1, jnp.int32), jnp.zeros((), jnp.int32))
-
-    def take(self, tokens: Array, present: Array | None = None) -> tuple[Array, "Slots"]:
-        """The positions of new tokens [b, t], each row counting on from its last, and the slots with them."""
-        present = jnp.ones(tokens.shape, bool) if present is None else present
-        following = self.positions.max(-1, keepdims=True) + jnp.cumsum(present, -1, dtype=jnp.int32)
-        new = jnp.where(present, following, -1)
-        slots = jax.lax.dynamic_update_slice_in_dim(self.positions, new, self.filled, 1)
-        return new, Slots(slots, self.filled + tokens.shape[1])
-
-    def forget(self, count: Array) -> "Slots":
-        """As if the last `count` tokens had never been taken."""
-        filled = self.filled - count
-        return Slots(jnp.where(jnp.arange(self.positions.shape[1])[None] < filled, self.positions, -1), filled)
-
-
-@struct.dataclass
 class Attention:
     """The four projections around the core. It knows no causality: who may see whom is the mask's business."""
 
@@ -183,28 +136,29 @@ class Attention:
                    Linear.of(size, "heads head -> embed", bias, last or initialiser), **choices)
 
     def __call__(self, x: Array, *, mask: Array | None = None, bias: Array | None = None,
-                 rotate: Callable[[Array], Array] | None = None, cache: Cache | None = None,
-                 key: Array | None = None) -> tuple[Array, Cache | None]:
-        """Self-attention; with a cache, x continues what the cache holds."""
+                 rotate: Callable[[Array], Array] | None = None, cache: Cache | Ring | None = None,
+                 positions: Array | None = None, key: Array | None = None) -> tuple[Array, Cache | Ring | None]:
+        """Self-attention; with a cache, x continues what the cache holds, at these positions."""
         q, k, v = self.query(x), self.key(x), self.value(x)
         if self.query_norm is not None and self.key_norm is not None:
             q, k = self.query_norm(q), self.key_norm(k)
         if rotate is not None:
             q, k = rotate(q), rotate(k)
         if cache is not None:
-            cache = cache.append(k, v)
-            k, v = cache.keys.astype(q.dtype), cache.values.astype(q.dtype)
+            cache, k, v = cache.append(k, v, positions)
+            k, v = k.astype(q.dtype), v.astype(q.dtype)
         return self._attend(q, k, v, mask, bias, key), cache
 
     def remember(self, memory: Array) -> tuple[Array, Array]:
-        """Keys and values of what will be attended across to, computed once."""
-        return self.key(memory), self.value(memory)
+        """Keys and values [b, g, s, k] of what will be attended across to, computed once and laid out as they are read."""
+        return self.key(memory).swapaxes(1, 2), self.value(memory).swapaxes(1, 2)
 
     def across(self, x: Array, remembered: tuple[Array, Array], *, mask: Array | None = None,
                key: Array | None = None) -> Array:
         """Cross-attention: x asks, the memory answers. Where x has more rows, a memory answers as many in turn: its beams."""
         folded = x.reshape(len(remembered[0]), -1, x.shape[-1])
-        return self._attend(self.query(folded), *remembered, mask, None, key).reshape(x.shape)
+        k, v = (a.swapaxes(1, 2) for a in remembered)
+        return self._attend(self.query(folded), k, v, mask, None, key).reshape(x.shape)
 
     def _attend(self, q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, key: Array | None) -> Array:
         q, k, v = shard(q, "batch", "length", "heads", None), *(shard(a, "batch", None, "groups", None) for a in (k, v))

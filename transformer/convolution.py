@@ -29,3 +29,70 @@ class Convolution:
         y = jax.lax.conv_general_dilated(x, self.kernel.astype(x.dtype), (self.stride,), [(side, side)],
                                          dimension_numbers=("NWC", "WIO", "NWC"))
         return y + jnp.expand_dims(self.bias.astype(x.dtype), (0, 1))
+
+
+@struct.dataclass
+class Causal:
+    """Each output reads `width` inputs, the last of them its own step's, `dilation` steps apart (van den Oord et al. 2016)."""
+
+    kernel: Array
+    bias: Array
+    dilation: int = static(1)
+
+    @classmethod
+    def of(cls, size: Any, axes: str, dilation: int = 1, initialiser: Initialiser | None = None) -> "Causal":
+        """`axes` as in "2 embed -> gates": width and inputs, outputs."""
+        return cls(weight(size, axes, initialiser), constant(size, axes.partition("->")[2], 0.0), dilation)
+
+    @property
+    def reach(self) -> int:
+        """How many steps back it reads."""
+        return (self.kernel.shape[0] - 1) * self.dilation
+
+    def __call__(self, x: Array) -> Array:
+        """All steps of x [b, t, channels] at once; before the first one there was silence."""
+        return self._read(jnp.pad(x, ((0, 0), (self.reach, 0), (0, 0))))
+
+    def start(self, batch: int, dtype: Any = jnp.float32) -> "Recent":
+        return Recent(jnp.zeros((batch, self.reach, self.kernel.shape[1]), dtype), jnp.zeros((), jnp.int32))
+
+    def go_on(self, x: Array, recent: "Recent") -> tuple[Array, "Recent"]:
+        """The steps x [b, t, channels] after the recent ones; one step costs the same however far back it reads."""
+        if x.shape[1] == 1:
+            before = [recent.ago(steps) for steps in range(self.reach, 0, -self.dilation)]
+            seen = jnp.stack([*before, x[:, 0]], 1).astype(x.dtype)
+            y = jnp.einsum("bwc,wcd->bd", seen, self.kernel.astype(x.dtype))[:, None]
+            return y + jnp.expand_dims(self.bias.astype(x.dtype), (0, 1)), recent.push(x)
+        whole = jnp.concatenate([recent.in_order().astype(x.dtype), x], 1)
+        return self._read(whole), recent.refilled(whole, x.shape[1])
+
+    def _read(self, x: Array) -> Array:
+        y = jax.lax.conv_general_dilated(x, self.kernel.astype(x.dtype), (1,), "VALID", rhs_dilation=(self.dilation,),
+                                         dimension_numbers=("NWC", "WIO", "NWC"))
+        return y + jnp.expand_dims(self.bias.astype(x.dtype), (0, 1))
+
+
+@struct.dataclass
+class Recent:
+    """The last steps of a stream [b, n, channels]; the newest takes the place of the oldest, and nothing moves."""
+
+    steps: Array
+    taken: Array  # how many came so far
+
+    def ago(self, steps: int) -> Array:
+        """What came so many steps ago [b, channels]."""
+        return jnp.take(self.steps, (self.taken - steps) % self.steps.shape[1], axis=1)
+
+    def push(self, x: Array) -> "Recent":
+        place = self.taken % self.steps.shape[1]
+        steps = jax.lax.dynamic_update_slice_in_dim(self.steps, x.astype(self.steps.dtype), place, 1)
+        return Recent(steps, self.taken + 1)
+
+    def in_order(self) -> Array:
+        """Oldest first."""
+        return jnp.roll(self.steps, -self.taken, 1)
+
+    def refilled(self, whole: Array, new: int) -> "Recent":
+        """With the end of a stream of which so many steps are new."""
+        last = whole[:, whole.shape[1] - self.steps.shape[1]:].astype(self.steps.dtype)
+        return Recent(jnp.roll(last, self.taken + new, 1), self.taken + new)

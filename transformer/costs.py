@@ -19,7 +19,7 @@ def flops(jaxpr: Any, wide_only: bool = False) -> int:
         if name in MATMULS and not (wide_only and all(x.aval.dtype.itemsize < 4 for x in equation.invars)):
             total += MATMULS[name](equation)
         times = equation.params["length"] if name == "scan" else 1
-        inner = [flops(sub, wide_only) for value in equation.params.values() for sub in _jaxprs(value)]
+        inner = [flops(sub, wide_only) for value in equation.params.values() for sub in jaxprs(value)]
         # Of a branch only one is taken; everything else that holds a jaxpr runs it once.
         total += times * (max(inner, default=0) if name == "cond" else sum(inner))
     return total
@@ -40,13 +40,13 @@ def _convolution(equation: Any) -> int:
 MATMULS = {"dot_general": _dot, "conv_general_dilated": _convolution}
 
 
-def _jaxprs(value: Any) -> list[Any]:
+def jaxprs(value: Any) -> list[Any]:
     if hasattr(value, "eqns"):
         return [value]
     if hasattr(value, "jaxpr"):
         return [value.jaxpr]
     if isinstance(value, (tuple, list)):
-        return [sub for item in value for sub in _jaxprs(item)]
+        return [sub for item in value for sub in jaxprs(item)]
     return []
 
 

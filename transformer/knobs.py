@@ -14,7 +14,7 @@ SAYS = {int: "a whole number", float: "a number", bool: "true or false", str: "a
 
 
 def knobs_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The keyword arguments that have a default."""
+    """The keyword arguments that have a default. One that ends in `_`, as `from_` must, is a knob without it."""
     return {name: p for name, p in inspect.signature(function, eval_str=True).parameters.items() if p.default is not p.empty}
 
 
@@ -27,18 +27,22 @@ def parse(arguments: Sequence[str], *functions: Callable[..., Any]) -> list[dict
         word = rest.pop(0)
         name, equals, text = word.removeprefix("--").partition("=")
         name = name.replace("-", "_")
+        name = next((f"{name}_" for knobs in known if f"{name}_" in knobs), name)
         owner = next((index for index, knobs in enumerate(known) if name in knobs), None)
         if not word.startswith("--") or owner is None:
             raise Mistake(_unknown(word, name, [knob for knobs in known for knob in knobs]))
-        kind = _kind(known[owner][name])
+        choices = _choices(known[owner][name])
+        kind = str if choices else _kind(known[owner][name])
         if kind not in SAYS:
             raise Mistake(f"knob {name} cannot be given in words: it is a {kind.__name__}; give it from Python")
         if kind is bool and not equals and not (rest and rest[0].lower() in WORDS):
             text = "true"
         elif not equals:
             if not rest or rest[0].startswith("--"):
-                raise Mistake(f"knob {name} wants {SAYS[kind]} after it, as in --{name} {known[owner][name].default}")
+                raise Mistake(f"knob {name} wants {SAYS[kind]} after it, as in --{name.rstrip('_')} {known[owner][name].default}")
             text = rest.pop(0)
+        if choices and text not in choices:
+            raise Mistake(f"knob {name} is one of {', '.join(choices)}, not {text!r}")
         given[owner][name] = _read(name, text, kind)
     return given
 
@@ -50,6 +54,11 @@ def fitted(given: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, 
         if name not in known:
             raise Mistake(_unknown(name, name, list(known)))
     return {name: Path(value) if isinstance(value, str) and _kind(known[name]) is Path else value for name, value in given.items()}
+
+
+def _choices(parameter: inspect.Parameter) -> tuple[str, ...]:
+    """The texts that a knob annotated as a Literal can be."""
+    return typing.get_args(parameter.annotation) if typing.get_origin(parameter.annotation) is typing.Literal else ()
 
 
 def _kind(parameter: inspect.Parameter) -> type:
@@ -69,4 +78,4 @@ def _read(name: str, text: str, kind: type) -> Any:
 def _unknown(word: str, name: str, names: list[str]) -> str:
     near = difflib.get_close_matches(name, names, 1)
     guess = f" (did you mean --{near[0]}?)" if near else ""
-    return f"no knob {word!r}{guess}; there are {', '.join(sorted(names))}"
+    return f"no knob {word!r}{guess}; there are {', '.join(sorted(name.rstrip('_') for name in names))}"

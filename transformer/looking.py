@@ -45,6 +45,23 @@ def attention_maps(model: Any, *inputs: Array, **context: Any) -> dict[str, Arra
     return {name: jnp.stack(layers) for name, layers in maps.items()}
 
 
+def erasure(model: Any, source: Array, target: Array, labels: Array, present: Array, blank: int) -> Array:
+    """How much less likely each label becomes, in nats, when one token of the source is blanked [b, t, s].
+
+    Unlike attention it says what an encoder-decoder used, however the encoder has mixed its words.
+    """
+
+    def likely(source: Array) -> Array:
+        logprobs = jax.nn.log_softmax(model(source, target, present=present))
+        return jnp.take_along_axis(logprobs, labels[..., None], -1)[..., 0]
+
+    def without(place: Array) -> Array:
+        return likely(jnp.where(jnp.arange(source.shape[1])[None] == place, blank, source))
+
+    lost = likely(source)[None] - jax.lax.map(without, jnp.arange(source.shape[1]))
+    return jnp.where(present[:, None], jnp.moveaxis(lost, 0, -1), 0.0)
+
+
 def hidden_states(model: Any, *inputs: Array, **context: Any) -> dict[str, Array]:
     """What enters the first block and what leaves each one [layers + 1, b, t, d], by the name of the stack."""
     watched, states = recording(model)

@@ -22,7 +22,7 @@ from transformer.hlo import Program
 from transformer.mistakes import Mistake
 from transformer.presets import PRESETS, known
 from transformer.sharding import mesh_of, spec, use, ways
-from transformer.training.experiment import Experiment
+from transformer.training.experiment import Experiment, stages
 from transformer.training.loop import examine, promised
 from transformer.training.step import step_of
 from transformer.weights import count
@@ -77,7 +77,7 @@ def planned(name: str, build: Callable[..., Experiment], given: Mapping[str, Any
         raise Mistake(f"device {device!r} is not known; there are {', '.join(DEVICES)}")
     grid = mesh_of(mesh, fake_devices(math.prod(int(length) for length in re.findall(r"=(\d+)", mesh))))
     given, note = padded(build, given, grid)
-    experiment = build(**given)
+    experiment = next(stages(build(**given)))
     experiment = dataclasses.replace(experiment, dtype=dtype or experiment.dtype)
     plan = chosen(experiment, grid, DEVICES[device], remat, accumulate)
     return [f"{name}: {count(experiment.model):,} parameters{note}, on {grid.size} {device} ({mesh})", *report(plan)]

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transformer.mistakes import Mistake
+
 Array = jax.Array
 
 
@@ -20,6 +22,13 @@ def frequencies(size: int, longest: float = 10_000.0) -> Array:
     """Radians per position of each pair of channels, from 1 down to almost 1 / longest."""
     # In 64 bits, before the program runs: at position 10 000 an error of one bit would be one of 0.0006 radians.
     return jnp.asarray(longest ** (-np.arange(0, size, 2) / size), jnp.float32)
+
+
+def counted(length: int, longest: int | None = None) -> Array:
+    """The positions of whole rows [1, length], of which learned ones are so many."""
+    if longest is not None and length > longest:
+        raise Mistake(f"rows of {length} tokens need as many positions, but the model has {longest}: cut them")
+    return jnp.arange(length)[None]
 
 
 Scaling = Callable[[Array], Array]  # frequencies of a short context -> those of a longer one

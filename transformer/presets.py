@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from transformer.data.examples import examples
-from transformer.losses import Loss, masked_and_next, next_token, sequence_to_sequence
+from transformer.losses import Loss, image_class, masked_and_next, next_token, sequence_to_sequence
 from transformer.mistakes import Mistake
-from transformer.models import bert, llama, t5
+from transformer.models import bert, dalle, imagegpt, llama, palm, t5, vit, whisper
 from transformer.models.bert import Pretraining
 from transformer.models.gpt2 import GPT2, Size
 from transformer.models.llama import Llama
@@ -31,6 +31,11 @@ def gpt(*, layers: int = 12, embed: int = 768, heads: int = 12, length: int = 10
 def llamas(*, layers: int = 32, embed: int = 4096, heads: int = 32, groups: int = 32, mlp: int = 11008, epsilon: float = 1e-6,
            length: int = 2048, vocab: int = 32000, rows: int = 2048) -> Experiment:
     return _decoder(Llama.of(llama.Size(vocab, layers, embed, heads, groups, mlp), epsilon=epsilon), length, rows)
+
+
+def palms(*, layers: int = 118, embed: int = 18432, heads: int = 48, length: int = 2048, vocab: int = 256_000,
+          rows: int = 2048) -> Experiment:
+    return _decoder(palm.Palm.of(palm.Size(vocab, layers, embed, heads)), length, rows)
 
 
 def berts(*, layers: int = 12, embed: int = 768, heads: int = 12, length: int = 512, vocab: int = 30522, rows: int = 256) -> Experiment:
@@ -51,6 +56,31 @@ def t5s(*, layers: int = 6, embed: int = 512, heads: int = 8, head: int = 64, ml
                       target=_whole(target), labels=_whole(target), weights=_ones(target))
 
 
+def vits(*, image: int = 224, patch: int = 16, layers: int = 12, embed: int = 768, heads: int = 12, classes: int = 1000,
+         rows: int = 4096) -> Experiment:
+    size = vit.Size(image, patch, classes=classes, layers=layers, embed=embed, heads=heads, mlp=4 * embed)
+    return _published(vit.Classes.of(size), image_class, rows, images=np.zeros((1, image, image, 3), np.float32), label=np.zeros(1, np.int32),
+                      weights=np.ones(1, np.float32))
+
+
+def whispers(*, layers: int = 32, embed: int = 1280, heads: int = 20, mels: int = 80, vocab: int = 51865, rows: int = 256) -> Experiment:
+    """Thirty seconds of sound, 448 tokens of text."""
+    size = whisper.Size(vocab=vocab, mels=mels, layers=layers, embed=embed, heads=heads, mlp=4 * embed)
+    return _published(whisper.Whisper.of(size), sequence_to_sequence, rows, source=np.zeros((1, 3000, mels), np.float32),
+                      present=np.ones((1, 3000), bool), target=_whole(448), labels=_whole(448), weights=_ones(448))
+
+
+def image_gpts(*, layers: int = 48, embed: int = 1536, heads: int = 16, side: int = 32, rows: int = 128) -> Experiment:
+    size = imagegpt.Size(length=side**2, layers=layers, embed=embed, heads=heads)
+    return _decoder(imagegpt.imagegpt(size), side**2, rows)
+
+
+def dalles(*, layers: int = 64, embed: int = 3968, heads: int = 62, caption: int = 256, side: int = 32, rows: int = 1024) -> Experiment:
+    """The caption and all codes but the last are read, all but the caption's first token told."""
+    size = dalle.Size(caption=caption, side=side, layers=layers, embed=embed, heads=heads)
+    return _decoder(dalle.DallE.of(size), caption + side**2, rows)
+
+
 PRESETS: dict[str, Callable[..., Experiment]] = {
     "gpt2": gpt,
     "gpt2-medium": partial(gpt, layers=24, embed=1024, heads=16),
@@ -69,10 +99,20 @@ PRESETS: dict[str, Callable[..., Experiment]] = {
     "t5-v1.1-large": partial(t5s, layers=24, embed=1024, heads=16, mlp=2816, gated=True),
     "t5-v1.1-xl": partial(t5s, layers=24, embed=2048, heads=32, mlp=5120, gated=True),
     "t5-v1.1-xxl": partial(t5s, layers=24, embed=4096, heads=64, mlp=10240, gated=True),
+    "palm-8b": partial(palms, layers=32, embed=4096, heads=16, rows=512),
+    "palm-62b": partial(palms, layers=64, embed=8192, heads=32, rows=1024),
+    "palm-540b": palms,
     "llama-7b": llamas,
     "llama-13b": partial(llamas, layers=40, embed=5120, heads=40, groups=40, mlp=13824),
     "llama-30b": partial(llamas, layers=60, embed=6656, heads=52, groups=52, mlp=17920),
     "llama-65b": partial(llamas, layers=80, embed=8192, heads=64, groups=64, mlp=22016),
+    "vit-b16": vits,
+    "vit-l16": partial(vits, layers=24, embed=1024, heads=16),
+    "whisper-tiny": partial(whispers, layers=4, embed=384, heads=6),
+    "whisper-large-v2": whispers,
+    "whisper-large-v3": partial(whispers, mels=128, vocab=51866),
+    "imagegpt-large": image_gpts,
+    "dalle": dalles,
     "llama2-70b": partial(llamas, layers=80, embed=8192, heads=64, groups=8, mlp=28672, epsilon=1e-5, length=4096, rows=1024),
 }
 

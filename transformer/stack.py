@@ -1,16 +1,18 @@
 """Blocks, and stacks of them: one after the other by `lax.scan`, or unrolled; rematerialised as told."""
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from transformer.attention import Attention, Cache, Part, Slots
+from transformer.attention import Attention, Part
+from transformer.caches import Cache, Ring, Slots, turns
 from transformer.layers import dropout, static
+from transformer.mistakes import Mistake
 from transformer.sharding import shard
-from transformer.weights import edit, stacked
+from transformer.weights import stacked
 
 Array = jax.Array
 
@@ -27,7 +29,7 @@ POLICIES: dict[str, Any] = {
 class BlockCache:
     """What a block carries from one token to the next: its own keys and values, and those of the source."""
 
-    own: Cache
+    own: Cache | Ring
     source: tuple[Array, Array] | None = None
 
 
@@ -50,10 +52,11 @@ class PreNorm:
 
     def __call__(self, x: Array, *, mask: Array | None = None, bias: Array | None = None,
                  rotate: Callable[[Array], Array] | None = None, memory: Array | None = None, seen: Array | None = None,
-                 cache: BlockCache | None = None, key: Array | None = None) -> tuple[Array, BlockCache | None]:
+                 cache: BlockCache | None = None, positions: Array | None = None,
+                 key: Array | None = None) -> tuple[Array, BlockCache | None]:
         keys = _keys(key)
         attended, own = self.attention(self.attention_norm(x), mask=mask, bias=bias, rotate=rotate,
-                                       cache=cache and cache.own, key=keys[0])
+                                       cache=cache and cache.own, positions=positions, key=keys[0])
         attended = attended if self.attention_after is None else self.attention_after(attended)
         x = settled(x + dropout(attended, self.dropout, keys[1]))
         if self.cross is not None and self.cross_norm is not None:
@@ -79,9 +82,11 @@ class PostNorm:
 
     def __call__(self, x: Array, *, mask: Array | None = None, bias: Array | None = None,
                  rotate: Callable[[Array], Array] | None = None, memory: Array | None = None, seen: Array | None = None,
-                 cache: BlockCache | None = None, key: Array | None = None) -> tuple[Array, BlockCache | None]:
+                 cache: BlockCache | None = None, positions: Array | None = None,
+                 key: Array | None = None) -> tuple[Array, BlockCache | None]:
         keys = _keys(key)
-        attended, own = self.attention(x, mask=mask, bias=bias, rotate=rotate, cache=cache and cache.own, key=keys[0])
+        attended, own = self.attention(x, mask=mask, bias=bias, rotate=rotate, cache=cache and cache.own,
+                                       positions=positions, key=keys[0])
         x = self.attention_norm(settled(x + dropout(attended, self.dropout, keys[1])))
         if self.cross is not None and self.cross_norm is not None:
             asked = self.cross.across(x, _source(self.cross, memory, cache), mask=seen, key=keys[2])
@@ -116,8 +121,9 @@ class Stack:
     def __call__(self, x: Array, *, cache: Any = None, key: Array | None = None, **context: Any) -> tuple[Array, Any]:
         """Through all blocks. Cache and key are each block's own; `context` (masks, biases, memory) is the same for all,
         but where it is a tuple, it has one value for each kind of layer."""
-        if self.unroll and cache is None and not isinstance(self.blocks, tuple):
-            return self.unrolled()(x, key=key, **context)
+        alone = isinstance(cache, tuple) or (self.unroll and cache is None)
+        if alone and not isinstance(self.blocks, tuple):
+            return self.unrolled()(x, cache=cache, key=key, **context)
         scanned = not isinstance(self.blocks, tuple)
 
         def of_kind(kind: int) -> Any:
@@ -160,17 +166,22 @@ class Stack:
             return jnp.stack(states)
         return jnp.concatenate([x[None], jax.lax.scan(through, x, self.blocks)[1]])
 
-    def caches(self, batch: int, length: int, memory: Array | None = None, dtype: Any = jnp.float32) -> Any:
-        """Empty caches for every block; from a memory, also its keys and values, computed here and never again."""
+    def caches(self, batch: int, length: int, memory: Array | None = None, dtype: Any = jnp.float32,
+               windows: tuple[int | None, ...] = (None,)) -> Any:
+        """Empty caches for every block; from a memory, also its keys and values, computed here and never again.
 
-        def one(block: Any) -> BlockCache:
+        A block of a kind with a window keeps no more than that. Where blocks keep different amounts, caches are a tuple.
+        """
+        def one(block: Any, reach: int | None) -> BlockCache:
             groups, head = block.attention.key.kernel.shape[-2:]
             source = None if memory is None else block.cross.remember(memory)
-            return BlockCache(Cache.empty(batch, length, groups, head, dtype), source)
+            kind, slots = (Cache, length) if reach is None else (Ring, reach)
+            return BlockCache(kind.empty(batch, slots, groups, head, dtype), source)
 
-        if isinstance(self.blocks, tuple):
-            return tuple(one(block) for block in self.blocks)
-        return jax.vmap(one)(self.blocks)
+        reaches = [windows[kind] if turns(length, windows[kind]) else None for kind in self.kinds or (0,) * len(self)]
+        if isinstance(self.blocks, tuple) or len(set(reaches)) > 1:
+            return tuple(one(block, reach) for block, reach in zip(self.unrolled().blocks, reaches, strict=True))
+        return jax.vmap(lambda block: one(block, reaches[0]))(self.blocks)
 
 
 @struct.dataclass
@@ -181,10 +192,27 @@ class Memory:
     slots: Slots
     seen: Array | None = None  # which source positions are there, in an encoder-decoder
 
-    def forget(self, count: Array) -> "Memory":
-        """As if the last `count` tokens had never been decoded: their slots are free again."""
-        blocks = edit(self.blocks, Cache, lambda cache: dataclasses.replace(cache, filled=cache.filled - count))
-        return dataclasses.replace(self, blocks=blocks, slots=self.slots.forget(count))
+    def forget(self, count: Array, read: int, before: "Memory") -> "Memory":
+        """As if the last `count` of the `read` tokens that were decoded since `before` had never been: their slots are free
+        again, and a ring holds again what they had pushed out."""
+        slots = self.slots.forget(count)
+
+        def one(cache: BlockCache, old: BlockCache) -> BlockCache:
+            if isinstance(cache.own, Cache):
+                return dataclasses.replace(cache, own=dataclasses.replace(cache.own, filled=cache.own.filled - count))
+            if read > cache.own.reach:
+                raise Mistake(f"a layer that sees only {cache.own.reach} tokens cannot take back {read} read at once: guess fewer")
+            stale = self.slots.turned(cache.own.reach) > slots.last
+            return dataclasses.replace(cache, own=cache.own.restored(old.own, stale))
+
+        blocks = jax.tree.map(one, self.blocks, before.blocks, is_leaf=lambda part: isinstance(part, BlockCache))
+        return dataclasses.replace(self, blocks=blocks, slots=slots)
+
+
+def each_kind(seen: Iterable[Array]) -> Array | tuple[Array, ...]:
+    """One for each kind of layer, or the only one."""
+    first, *others = seen
+    return (first, *others) if others else first
 
 
 def _of_kind(context: dict[str, Any], kind: int) -> dict[str, Any]:
@@ -205,7 +233,7 @@ def _source(cross: Attention, memory: Array | None, cache: BlockCache | None) ->
     return cross.remember(memory)
 
 
-def _renewed(cache: BlockCache | None, own: Cache | None) -> BlockCache | None:
+def _renewed(cache: BlockCache | None, own: Cache | Ring | None) -> BlockCache | None:
     return None if cache is None or own is None else BlockCache(own, cache.source)
 
 

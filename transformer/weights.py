@@ -6,7 +6,7 @@
 import dataclasses
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import jax
@@ -26,6 +26,7 @@ class Weight:
     axes: tuple[str | None, ...]
     initialiser: Initialiser
     fan_in: int
+    value: Array | None = dataclasses.field(default=None, compare=False, repr=False)  # what it is instead of being born
 
     dtype = jnp.float32
 
@@ -77,14 +78,28 @@ def repeated(part: Tree, times: int, axis: str) -> Tree:
     return jax.tree.map(one, part)
 
 
-def initialise(spec: Tree, key: Array) -> Tree:
-    """Every weight from a key of its own path, so that adding a weight changes no other."""
+def initialise(spec: Tree, key: Array, held: Mapping[str, Array] | None = None) -> Tree:
+    """Every weight from a key of its own path, so that adding a weight changes no other; those that are `held` as they are."""
+    held = holds(spec) if held is None else held
 
     def born(path: tuple[Any, ...], w: Weight) -> Array:
+        if name_of(path) in held:
+            return held[name_of(path)]
         own = jax.random.fold_in(key, zlib.crc32(name_of(path).encode()))
         return w.initialiser(own, w.shape, w.fan_in).astype(w.dtype)
 
     return jax.tree_util.tree_map_with_path(born, spec)
+
+
+def holding(spec: Tree, model: Any) -> Tree:
+    """The same promises, kept with the weights of a model: what trains on instead of being born."""
+    values = named(model)
+    return jax.tree_util.tree_map_with_path(lambda path, w: dataclasses.replace(w, value=values[name_of(path)]), spec)
+
+
+def holds(spec: Any) -> dict[str, Array]:
+    """The weights that a spec has already, by name."""
+    return {name: w.value for name, w in named(spec).items() if w.value is not None}
 
 
 def abstract(spec: Tree) -> Tree:

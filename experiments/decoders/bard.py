@@ -15,6 +15,8 @@ from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 from transformer.training.shows import continuation
 
+SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48}
+
 
 def experiment(file: Path | None = None, layers: int = 6, embed: int = 192, heads: int = 6, mlp: int = 512, length: int = 128,
                rows: int = 16, rate: float = 1e-2, steps: int = 900) -> Experiment:
@@ -28,10 +30,12 @@ def experiment(file: Path | None = None, layers: int = 6, embed: int = 192, head
         loss=next_token,
         data=windows(tokenizer(learned), length, stride=1),
         held_out=windows(tokenizer(held_out), length),
+        tokenizer=tokenizer,
         rows=rows,
         steps=steps,
         optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10, floor=0.05), adam=0.3),
-        expects=Expectation("nats", threshold=1.65, baseline=lambda: witten_bell(tokenizer(learned), tokenizer(held_out), 5)),
+        corpus="a text file",
+        expects=[Expectation("nats", threshold=1.65, baseline=lambda: witten_bell(tokenizer(learned), tokenizer(held_out), 5))],
         shows=[continuation(tokenizer, "\n", 400)])
 
 

@@ -17,6 +17,8 @@ from transformer.training.optimizers import adamw, warmup_cosine
 from transformer.training.run import main
 from transformer.training.shows import continuation
 
+SMOKE = {"layers": 1, "embed": 32, "heads": 2}
+
 
 def experiment(file: Path | None = None, layers: int = 4, embed: int = 128, heads: int = 4, length: int = 64, rows: int = 12,
                rate: float = 3e-3, dropout: float = 0.0, steps: int = 2000) -> Experiment:
@@ -30,10 +32,12 @@ def experiment(file: Path | None = None, layers: int = 4, embed: int = 128, head
         loss=next_token,
         data=windows(tokenizer(learned), length, stride=1),
         held_out=windows(tokenizer(held_out), length),
+        tokenizer=tokenizer,
         rows=rows,
         steps=steps,
         optimizer=adamw(warmup_cosine(rate, steps, warmup=100, floor=0.1), betas=(0.9, 0.99)),
-        expects=Expectation("nats", threshold=1.88, baseline=lambda: witten_bell(tokenizer(learned), tokenizer(held_out), 5)),
+        corpus="a text file",
+        expects=[Expectation("nats", threshold=1.88, baseline=lambda: witten_bell(tokenizer(learned), tokenizer(held_out), 5))],
         shows=[continuation(tokenizer, "\n", 400)])
 
 

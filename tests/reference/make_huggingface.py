@@ -28,6 +28,27 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 100.0, "factor": 4.0, "low_freq_f
 LINEAR = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.5}
 YARN = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 8.0, "beta_slow": 0.1, "beta_fast": 1.0, **CONTEXT}
 
+ENCODER = {"vocab_size": 41, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+           "max_position_embeddings": 24}
+ROBERTA = {**ENCODER, "type_vocab_size": 1, "pad_token_id": 1}
+DISTILBERT = {"vocab_size": 41, "dim": 16, "hidden_dim": 24, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 24}
+MODERNBERT = {**ENCODER, "num_hidden_layers": 3, "local_attention": 4, "pad_token_id": 0, "bos_token_id": 1,
+              "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+LABELS = {"id2label": {0: "a", 1: "b", 2: "c"}}
+VIT = {**{name: ENCODER[name] for name in list(ENCODER)[1:-1]}, "image_size": 12, "patch_size": 4}
+CLIP = {"projection_dim": 10, "text_config": {**ENCODER, "eos_token_id": 2, "bos_token_id": 1},
+        "vision_config": {**VIT, "hidden_size": 12, "num_attention_heads": 3}}
+T5 = {"decoder_start_token_id": 0, "vocab_size": 41, "d_model": 16, "d_kv": 6, "d_ff": 24, "num_layers": 2, "num_decoder_layers": 1, "num_heads": 4,
+      "relative_attention_num_buckets": 8, "relative_attention_max_distance": 12}
+BART = {"vocab_size": 41, "d_model": 16, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "max_position_embeddings": 24,
+        "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2, "forced_eos_token_id": None}
+MARIAN = {**BART, "scale_embedding": True, "share_encoder_decoder_embeddings": False, "decoder_vocab_size": 37,
+          "decoder_start_token_id": 0}
+WHISPER = {**{name: BART[name] for name in list(BART) if name not in ("max_position_embeddings", "forced_eos_token_id")},
+           "num_mel_bins": 6, "max_source_positions": 10, "max_target_positions": 12, "begin_suppress_tokens": None,
+           "suppress_tokens": None}
+
 # Of each case: the class, its settings, and the calls.
 TEXT = ("right", "left", "whole", "base", "greedy", "beams")
 CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
@@ -52,22 +73,48 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
                                      "attn_logit_softcapping": 4.0, "final_logit_softcapping": 3.0}, TEXT),
     "mixtral": ("MixtralForCausalLM", {**KIN, "intermediate_size": 12, "num_local_experts": 4, "sliding_window": 5},
                 TEXT),
+    "bert": ("BertModel", {**ENCODER, "type_vocab_size": 3}, ("right",)),
+    "bert_pretraining": ("BertForPreTraining", ENCODER, ("right", "whole", "base")),
+    "bert_answers": ("BertForQuestionAnswering", ENCODER, ("right",)),
+    "bert_classes": ("BertForSequenceClassification", {**ENCODER, **LABELS, "hidden_act": "relu"}, ("right",)),
+    "bert_tags": ("BertForTokenClassification", {**ENCODER, **LABELS}, ("right",)),
+    "roberta": ("RobertaForMaskedLM", ROBERTA, ("right", "base")),
+    "distilbert": ("DistilBertForMaskedLM", DISTILBERT, ("right", "base")),
+    "modernbert": ("ModernBertForMaskedLM", MODERNBERT, ("right", "base")),
+    "roberta_classes": ("RobertaForSequenceClassification", {**ROBERTA, **LABELS}, ("right",)),
+    "distilbert_classes": ("DistilBertForSequenceClassification", {**DISTILBERT, **LABELS}, ("right",)),
+    "modernbert_classes": ("ModernBertForSequenceClassification",
+                           {**MODERNBERT, **LABELS, "classifier_pooling": "mean"}, ("right",)),
+    "llama_classes": ("LlamaForSequenceClassification", {**KIN, **LABELS, "pad_token_id": 0}, ("right",)),
+    "gpt2_model": ("GPT2Model", OPENAI, ("right",)),
+    "t5_encoder": ("T5EncoderModel", T5, ("right",)),
+    "vit": ("ViTForImageClassification", {**VIT, **LABELS}, ("right", "base")),
+    "vit_bare": ("ViTModel", {**VIT, "qkv_bias": False}, ("right",)),
+    "clip": ("CLIPModel", CLIP, ("right",)),
+    "t5": ("T5ForConditionalGeneration", T5, ("right", "greedy", "beams")),
+    "t5_gated": ("T5ForConditionalGeneration", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+                 ("right", "greedy")),
+    "bart": ("BartForConditionalGeneration", BART, ("right", "base", "beams")),
+    "marian": ("MarianMTModel", MARIAN, ("right", "greedy")),
+    "whisper": ("WhisperForConditionalGeneration", WHISPER, ("right", "base")),
 }
 
 
-def record(case: str) -> None:
-    name, settings, calls = CASES[case]
+def record(case: str, name: str, settings: dict[str, Any], calls: tuple[str, ...], directory: Path) -> None:
     kind = getattr(transformers, name)
-    directory = HERE / case
     shutil.rmtree(directory, ignore_errors=True)
     torch.manual_seed(zlib.crc32(case.encode()))
     config = kind.config_class(**settings, attn_implementation="eager", experts_implementation="eager")
-    config.bos_token_id, config.eos_token_id = 1, 2
+    text = getattr(config, "text_config", config)
+    text.bos_token_id, text.eos_token_id = 1, 2
     model = kind(config).eval()
     with torch.no_grad():
         for path, weight in model.named_parameters():
-            weight.copy_(values(path, weight))
-    model.generation_config = transformers.GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=0)
+            if weight.requires_grad:  # MarianMT's sinusoids stay what they are
+                weight.copy_(values(path, weight))
+    start = {"decoder_start_token_id": config.decoder_start_token_id} if config.is_encoder_decoder else {}
+    if model.can_generate():
+        model.generation_config = transformers.GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=0, **start)
     model.save_pretrained(directory)
     arrays: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {}
@@ -91,26 +138,15 @@ def values(path: str, weight: torch.Tensor) -> torch.Tensor:
 def answered(model: Any, config: Any, call: str, arrays: dict[str, np.ndarray],
              about: dict[str, Any]) -> dict[str, Any]:
     """One call recorded, in 32 bits; how exact it is, is measured against 64."""
-    random = np.random.default_rng(zlib.crc32(call.encode()))
-    tokens = random.integers(3, config.vocab_size - 1, (2, 9))
-    mask = np.ones((2, 9), np.int64)
-    mask[1, :4 if call != "right" else 0] = 0
-    mask[1, 6 if call == "right" else 9:] = 0
-    inputs = {"input_ids": tokens}
-    if call != "whole" and "ImageGPT" not in type(model).__name__:
-        inputs["attention_mask"] = mask
-    if call == "left":
-        inputs["position_ids"] = np.maximum(mask.cumsum(-1) - 1, 0)
-    if call in ("right", "whole"):
-        inputs["labels"] = np.where((mask == 1) & (random.random((2, 9)) > 0.2) | (call == "whole"), tokens, -100)
-    kwargs: dict[str, Any] = {}
+    inputs = asked(model, config, call)
+    kwargs: dict[str, Any] = {"return_loss": True} if "CLIPModel" in type(model).__name__ else {}
     if call in ("greedy", "beams"):
         kwargs = {"max_new_tokens": 6, "do_sample": False}
     if call == "beams":
         kwargs |= {"num_beams": 3, "num_return_sequences": 2, "repetition_penalty": 1.3}
-    kind = "generate" if kwargs else "base" if call == "base" else "forward"
+    kind = "generate" if "do_sample" in kwargs else "base" if call == "base" else "forward"
     outputs = run(model, kind, inputs, kwargs)
-    exact = {} if kwargs else run(model.double(), kind, inputs, kwargs)
+    exact = {} if kind == "generate" else run(model.double(), kind, inputs, kwargs)
     model.float()
     for name, array in inputs.items():
         arrays[f"{call}.in.{name}"] = array
@@ -119,19 +155,84 @@ def answered(model: Any, config: Any, call: str, arrays: dict[str, np.ndarray],
         arrays[key] = array
         error = float(np.abs(array - exact[name]).max() / np.abs(exact[name]).max()) if name in exact else 0.0
         about[key] = {"rtol_of_max": max(1e-5, 8 * error)}
-        if "attention_mask" in inputs and name in ("logits", "hidden_states", "last_hidden_state"):
-            about[key]["mask"] = {"key": f"{call}.in.attention_mask", "axis": int(name == "hidden_states")}
+        if "attention_mask" in inputs and name in masked(config.is_encoder_decoder) and array.shape[-2:-1] == (9,):
+            about[key]["mask"] = {"key": f"{call}.in.attention_mask", "axis": int(name.endswith("hidden_states"))}
     return {"id": call, "kind": kind, "inputs": {name: f"{call}.in.{name}" for name in inputs}, "kwargs": kwargs,
             "outputs": list(outputs)}
 
 
+def masked(two_sided: bool) -> tuple[str, ...]:
+    """The outputs that mean nothing where the input is padding."""
+    if two_sided:
+        return "encoder_hidden_states", "encoder_last_hidden_state"
+    return "logits", "prediction_logits", "hidden_states", "last_hidden_state"
+
+
+def asked(model: Any, config: Any, call: str) -> dict[str, np.ndarray]:
+    """Texts, images or sounds, and what the class makes a loss of."""
+    name = type(model).__name__
+    text = getattr(config, "text_config", config)
+    random = np.random.default_rng(zlib.crc32(call.encode()))
+    tokens = random.integers(3, getattr(text, "vocab_size", 41) - 1, (2, 9))
+    mask = np.ones((2, 9), np.int64)
+    mask[1, :4 if call != "right" else 0] = 0
+    mask[1, 6 if call == "right" else 9:] = 0
+    inputs = {"input_ids": tokens}
+    if call != "whole" and "ImageGPT" not in name:
+        inputs["attention_mask"] = mask
+    if call == "left":
+        inputs["position_ids"] = np.maximum(mask.cumsum(-1) - 1, 0)
+    if hasattr(config, "type_vocab_size"):
+        inputs["token_type_ids"] = random.integers(0, config.type_vocab_size, (2, 9))
+    if "CLIP" in name or "ViT" in name:
+        image = getattr(config, "vision_config", config)
+        pixels = random.normal(size=(2, image.num_channels, image.image_size, image.image_size))
+        inputs = {**(inputs if "CLIP" in name else {}), "pixel_values": pixels.astype(np.float32)}
+    if "Whisper" in name:
+        shape = (2, config.num_mel_bins, 2 * config.max_source_positions)
+        inputs = {"input_features": random.normal(size=shape).astype(np.float32)}
+    if getattr(config, "is_encoder_decoder", False) and call == "base":
+        answer = {"decoder_input_ids": np.concatenate([np.full((2, 1), config.decoder_start_token_id), tokens[::-1, :6] % 36], 1)}
+        return inputs | answer
+    if call in ("right", "whole"):
+        inputs |= goals(name, config, tokens, np.where(
+            (mask == 1) & (random.random((2, 9)) > 0.2) | (call == "whole"), tokens, -100))
+    return inputs
+
+
+def goals(name: str, config: Any, tokens: np.ndarray, words: np.ndarray) -> dict[str, np.ndarray]:
+    if name.endswith("Model") and name != "MarianMTModel" or name.endswith("EncoderModel"):
+        return {}
+    if name.endswith(("SequenceClassification", "ImageClassification")):
+        return {"labels": tokens[:, 0] % config.num_labels}
+    if name.endswith("TokenClassification"):
+        return {"labels": np.where(words < 0, -100, words % config.num_labels)}
+    if name.endswith("QuestionAnswering"):
+        return {"start_positions": np.array([3, 0]), "end_positions": np.array([4, 99])}
+    if name.endswith("NextSentencePrediction"):
+        return {"labels": np.array([0, 1])}
+    if name.endswith("PreTraining"):
+        return {"labels": words, "next_sentence_label": np.array([0, 1])}
+    if getattr(config, "is_encoder_decoder", False):
+        short = getattr(config, "decoder_vocab_size", config.vocab_size) or config.vocab_size
+        return {"labels": np.where(words < 0, -100, words % (short - 1))[:, ::-1][:, :7].copy()}
+    return {"labels": words}
+
+
+STATES = ("hidden_states", "encoder_hidden_states", "decoder_hidden_states")
+OUTPUTS = ("loss", "logits", "prediction_logits", "seq_relationship_logits", "start_logits", "end_logits",
+           "logits_per_text", "logits_per_image", "text_embeds", "image_embeds", "last_hidden_state", "pooler_output", "encoder_last_hidden_state")
+
+
 @torch.no_grad()
 def run(model: Any, kind: str, inputs: dict[str, np.ndarray], kwargs: dict[str, Any]) -> dict[str, np.ndarray]:
+    kind_of = next(model.parameters()).dtype
     given = {name: torch.from_numpy(array) for name, array in inputs.items()}
+    given = {name: array.to(kind_of) if array.is_floating_point() else array for name, array in given.items()}
     if kind == "generate":
         out = model.generate(**given, **kwargs, return_dict_in_generate=True, output_logits=True, output_scores=True)
         texts = out.sequences.numpy()
-        new = texts[:, inputs["input_ids"].shape[1]:]
+        new = texts[:, 1 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]:]
         ended = (new == 2).argmax(1) + 1
         lengths = texts.shape[1] - new.shape[1] + np.where((new == 2).any(1), ended, new.shape[1])
         scores = {"sequences_scores": out.sequences_scores.numpy()} if "num_beams" in kwargs else {
@@ -139,9 +240,10 @@ def run(model: Any, kind: str, inputs: dict[str, np.ndarray], kwargs: dict[str, 
         return {"sequences": texts, "lengths": lengths, **scores}
     module = model.base_model if kind == "base" else model
     out = module(**given, **kwargs, output_hidden_states=True)
-    names = {"base": ("last_hidden_state",), "forward": ("loss", "logits")}[kind]
-    found = {name: out[name].numpy() for name in names if out.get(name) is not None}
-    return found | ({"hidden_states": torch.stack(out.hidden_states).numpy()} if kind == "forward" else {})
+    found = {name: out[name].numpy() for name in OUTPUTS if out.get(name) is not None}
+    if kind == "base":
+        return found
+    return found | {name: torch.stack(out[name]).numpy() for name in STATES if out.get(name) is not None}
 
 
 def as_found(case: str, directory: Path) -> None:
@@ -162,5 +264,5 @@ def as_found(case: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    for wanted in sys.argv[1:] or CASES:
-        record(wanted)
+    for case in sys.argv[1:] or CASES:
+        record(case, *CASES[case], HERE / case)

@@ -4,10 +4,7 @@ GPT-2's training step, ours and PyTorch's by turns in one run, and the share of 
 """
 import json
 import statistics
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from time import perf_counter
 
 import jax
@@ -15,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transformer import costs, knobs
+from transformer.bench.served import Turn, served
 from transformer.data.examples import example, windows
 from transformer.losses import next_token
 from transformer.mistakes import Mistake
@@ -26,7 +24,6 @@ from transformer.training.optimizers import adamw
 from transformer.training.step import step_of
 
 SHAPES = {"small": (6, 384, 6, 256, 8), "base": (12, 768, 12, 256, 4)}  # layers, embed, heads, length, rows
-Turn = Callable[[int], list[float]]  # so many steps -> their milliseconds
 
 
 def main(words: Sequence[str]) -> int:
@@ -45,7 +42,7 @@ def train(*, shape: str = "small", vocab: int = 1024, torch: str | None = None, 
     turns = {"ours": ours}
     if torch:
         sizes = json.dumps([*SHAPES[shape], vocab])
-        turns |= {f"PyTorch {mode}": _theirs(torch, sizes, mode) for mode in modes.split(",")}
+        turns |= {f"PyTorch {mode}": served(torch, "torch_step.py", sizes, mode) for mode in modes.split(",")}
     times: dict[str, list[float]] = {name: [] for name in turns}
     peaks = []
     for _ in range(rounds):
@@ -84,18 +81,3 @@ def _ours(size: Size, rows: int, dtype: str) -> tuple[int, Turn]:
 
     turn(2)
     return flops, turn
-
-
-def _theirs(python: str, sizes: str, mode: str) -> Turn:
-    script = Path(__file__).with_name("torch_step.py")
-    server = subprocess.Popen([python, str(script), sizes, mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              stderr=sys.stderr, text=True)
-    asked, answers = server.stdin, server.stdout
-    if asked is None or answers is None or answers.readline().strip() != "ready":
-        raise Mistake(f"{python} could not run PyTorch's step (see above); give a Python that has torch, as in --torch python3")
-
-    def turn(steps: int) -> list[float]:
-        print(steps, file=asked, flush=True)
-        return json.loads(answers.readline())
-
-    return turn

@@ -51,6 +51,15 @@ def span_corruption(
     return examples(at=starts).random_map(corrupt, seed=1)
 
 
+def uncorrupted(example: Example, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """The tokens that a source and its labels were made from, and which of them were cut out."""
+    cut = np.isin(example["labels"], tokenizer.sentinels)
+    spans = {part[0]: part[1:] for part in np.split(example["labels"][:-1], np.flatnonzero(cut))[1:]}
+    parts = [(spans[token], True) if token in spans else ([token], False) for token in example["source"][:-1]]
+    return (np.concatenate([tokens for tokens, _ in parts]).astype(np.int32),
+            np.concatenate([np.full(len(tokens), noise) for tokens, noise in parts]))
+
+
 def corrupted_lengths(length: int, rate: float = 0.15, mean_span: float = 3.0) -> tuple[int, int]:
     """How many tokens of text make a source of `length`, and the length of its target: 512 gives 568 and 114."""
     if not 0 < rate < 1 or mean_span < 1 or length < 4:

@@ -4,7 +4,7 @@ A random step is `dataset.random_map(step, seed=n)`, where n tells it from other
 `batches`, which begins each seed at epochs of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from grain import MapDataset
@@ -45,6 +45,24 @@ def examples(**arrays: np.ndarray) -> MapDataset:
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise Mistake(f"Examples need arrays of one length, at least 1, but these have {lengths or 'no arrays'}.")
     return Columns(arrays)
+
+
+def shifted(rows: np.ndarray, weights: np.ndarray | None = None) -> MapDataset:
+    """Next-token examples of rows that stand each for itself: every token but the first is a target.
+
+    The weights [rows, length] are of each token as a target, so that a prompt can weigh nothing.
+    """
+    rows = np.asarray(rows, np.int32)
+    weights = np.ones(rows.shape) if weights is None else weights
+    return examples(tokens=rows[:, :-1], targets=rows[:, 1:], weights=np.asarray(weights[:, 1:], np.float32))
+
+
+def padded(rows: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Rows of tokens, filled up with zeros [rows, length]."""
+    longest = max(len(row) for row in rows)
+    if longest > length:
+        raise Mistake(f"A row has {longest} tokens, but there is room for {length}: give a greater length.")
+    return np.stack([np.pad(np.asarray(row, np.int32), (0, length - len(row))) for row in rows])
 
 
 def windows(ids: np.ndarray, length: int, stride: int | None = None) -> MapDataset:

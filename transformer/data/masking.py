@@ -6,16 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 from grain import MapDataset
 
-from transformer.data.examples import Example, examples
+from transformer.data.examples import Example, example, examples
 from transformer.data.tokenizers import Tokenizer
 from transformer.mistakes import Mistake
 
 
 def masked_sentences(
-    documents: Sequence[str], tokenizer: Tokenizer, length: int, rate: float = 0.15, whole_words: bool = False
+    documents: Sequence[str], tokenizer: Tokenizer, length: int, rate: float = 0.15, whole_words: bool = False,
+    swapped: float = 0.0,
 ) -> MapDataset:
     """BERT's pretraining examples: pairs of sentences with some of their words masked."""
-    return masked(sentence_pairs(documents, tokenizer, length), tokenizer, rate, whole_words)
+    return masked(sentence_pairs(documents, tokenizer, length, swapped), tokenizer, rate, whole_words)
 
 
 def masked(dataset: MapDataset, tokenizer: Tokenizer, rate: float = 0.15, whole_words: bool = False) -> MapDataset:
@@ -51,8 +52,10 @@ def masked(dataset: MapDataset, tokenizer: Tokenizer, rate: float = 0.15, whole_
     return dataset.random_map(hide, seed=2)
 
 
-def sentence_pairs(documents: Sequence[str], tokenizer: Tokenizer, length: int) -> MapDataset:
+def sentence_pairs(documents: Sequence[str], tokenizer: Tokenizer, length: int, swapped: float = 0.0) -> MapDataset:
     """[CLS] A [SEP] B [SEP], where half of the time B follows A and otherwise comes from another document.
+
+    `swapped`: the share of those others where instead A and B have changed places, as in ALBERT.
 
     An example owns a chunk: enough consecutive sentences of one document to fill it, at least two, which are cut into
     A and B between two sentences, elsewhere in each epoch. A foreign B is the B of another document's chunk, so that
@@ -79,7 +82,9 @@ def sentence_pairs(documents: Sequence[str], tokenizer: Tokenizer, length: int) 
         chunk = int(example["chunk"])
         before, after = cut(chunk)
         follows = rng.random() < 0.5
-        if not follows:
+        if not follows and rng.random() < swapped:
+            before, after = after, before
+        elif not follows:
             low, high = first_of[chunk], last_of[chunk]
             other = int(rng.integers(len(chunks) - (high - low)))
             after = cut(other if other < low else other + high - low)[1]
@@ -99,6 +104,24 @@ def sentence_pairs(documents: Sequence[str], tokenizer: Tokenizer, length: int) 
         }
 
     return examples(chunk=np.arange(len(chunks))).random_map(pair, seed=1)
+
+
+def full_sentences(documents: Sequence[str], tokenizer: Tokenizer, length: int) -> MapDataset:
+    """[CLS] text [SEP], as RoBERTa has them: filled to the last place, across the ends of sentences and documents."""
+    room = length - 2
+    ids = tokenizer(documents)
+    if len(ids) < room:
+        raise Mistake(f"The text has {len(ids)} tokens, but a row of length {length} takes {room}: give more text or a smaller length.")
+    rows = ids[: len(ids) // room * room].reshape(-1, room)
+    tokens = np.pad(np.pad(rows, ((0, 0), (1, 0)), constant_values=tokenizer.start), ((0, 0), (0, 1)), constant_values=tokenizer.end)
+    return examples(tokens=tokens.astype(np.int32), present=np.ones(tokens.shape, bool))
+
+
+def fixed(dataset: MapDataset) -> MapDataset:
+    """The random steps of a dataset taken once and for all: the same masks in every epoch, as the first BERT had them."""
+    once = dataset.seed(0)
+    rows = [example(once, at) for at in range(len(once))]
+    return examples(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
 
 
 def sentences(text: str) -> list[str]:

@@ -31,3 +31,39 @@ def witten_bell(train: np.ndarray, held_out: np.ndarray, order: int) -> float:
         probability = np.where(known, mixed / np.maximum(total + kinds, 1)[before], probability)
         history = gram[:-1]
     return float(-np.log(probability).mean())
+
+
+def preferences(train: np.ndarray, histories: np.ndarray, right: np.ndarray, wrong: np.ndarray, order: int) -> np.ndarray:
+    """How far counting tells the right id from the wrong one [n]: 1, 0, or .5 where it cannot tell.
+
+    The longest history [n, order - 1] decides after which one of both was seen more often.
+    """
+    decided = np.full(len(right), 0.5)
+    for n in range(1, order + 1):
+        grams, counts = np.unique(np.lib.stride_tricks.sliding_window_view(train, n), axis=0, return_counts=True)
+        known = {gram.tobytes(): count for gram, count in zip(grams.astype(np.int32), counts, strict=True)}
+        before = histories[:, histories.shape[1] - n + 1 :]
+        seen = [[known.get(np.append(row, id).astype(np.int32).tobytes(), 0) for row, id in zip(before, ids, strict=True)]
+                for ids in (right, wrong)]
+        difference = np.array(seen[0]) - np.array(seen[1])
+        decided = np.where(difference > 0, 1.0, np.where(difference < 0, 0.0, decided))
+    return decided
+
+
+def babbled(train: np.ndarray, start: int, end: int, count: int, order: int, seed: int, longest: int = 500) -> list[list[int]]:
+    """Texts [count] an n-gram model draws: each id as often as it followed the last `order` - 1 ones, from `start` to `end`."""
+    random = np.random.default_rng(seed)
+    followers: dict[bytes, list[int]] = {}
+    ids = np.asarray(train, np.int32)
+    for n in range(order):
+        for at in range(n, len(ids)):
+            followers.setdefault(ids[at - n : at].tobytes(), []).append(int(ids[at]))
+    texts = []
+    for _ in range(count):
+        text = [start]
+        while text[-1] != end and len(text) <= longest:
+            histories = (np.array(text[len(text) - n :], np.int32).tobytes() for n in range(min(order - 1, len(text)), -1, -1))
+            seen = next(followers[history] for history in histories if history in followers)
+            text.append(seen[random.integers(len(seen))])
+        texts.append(text[1:])
+    return texts

@@ -1,17 +1,14 @@
 """Documents, as lists of strings: what Python itself brings, and any file or folder the user names."""
 
 import ast
-import csv
 import hashlib
-import io
-import json
-import sys
 import sysconfig
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from transformer.data import files
 from transformer.mistakes import Mistake
 
 
@@ -24,13 +21,13 @@ def python_reference() -> list[str]:
 
 def standard_library() -> list[str]:
     """The source files of the standard library, without its tests: real code, about 12 million characters."""
-    return [text for _, text in _standard_library()]
+    return [text for _, text in standard_library_files()]
 
 
 def docstrings() -> list[str]:
     """The docstrings of the standard library's modules, classes and functions."""
     found = []
-    for file, text in _standard_library():
+    for file, text in standard_library_files():
         with warnings.catch_warnings(action="ignore"):  # invalid escapes in old modules
             tree = ast.parse(text, file)
         described = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -87,18 +84,19 @@ def digest(documents: Sequence[str]) -> str:
     return content.hexdigest()[:16]
 
 
-def _standard_library() -> Iterator[tuple[str, str]]:
+def standard_library_files() -> Iterator[tuple[str, str]]:
+    """The path of each within the library, and its text."""
     root = Path(sysconfig.get_paths()["stdlib"])
     for file in sorted(root.rglob("*.py")):
         if not {"test", "tests", "idle_test", "site-packages", "dist-packages"} & set(file.relative_to(root).parts):
             with tokenize.open(file) as lines:
-                yield str(file), lines.read()
+                yield str(file.relative_to(root)), lines.read()
 
 
 def _folder(path: Path, field: str) -> list[str]:
     endings = (".txt", ".md", ".py", ".jsonl", ".csv", ".tsv")
-    files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in endings and file.is_file()]
-    shown = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+    readable = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in endings and file.is_file()]
+    shown = [file for file in readable if not any(part.startswith(".") for part in file.relative_to(path).parts)]
     found = [text for file in shown for text in _file(file, field)]
     if not found:
         raise Mistake(f"The folder {path} holds no text: {len(shown)} files in it end in {', '.join(endings)}.")
@@ -106,58 +104,6 @@ def _folder(path: Path, field: str) -> list[str]:
 
 
 def _file(path: Path, field: str) -> list[str]:
-    text = _text(path)
-    readers = {".jsonl": _json_lines, ".csv": _rows, ".tsv": _rows}
-    reader = readers.get(path.suffix.lower())
-    found = list(reader(path, text, field)) if reader else [text]
+    table = path.suffix.lower() in files.TABLES
+    found = [record.values[0] for record in files.records(path, field)] if table else [files.text(path)]
     return [text for text in found if text.strip()]
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-8")
-    except FileNotFoundError:
-        raise Mistake(f"There is no file or folder {path}: check the path (here is {Path.cwd()}).") from None
-    except OSError as error:
-        raise Mistake(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise Mistake(
-            f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start} cannot be decoded; "
-            "save it as UTF-8, for instance with iconv."
-        ) from None
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
-def _json_lines(path: Path, text: str, field: str) -> Iterator[str]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise Mistake(f"{path}, line {number}, is not JSON: {error.msg} at column {error.colno}.") from None
-        if not isinstance(record, dict):
-            raise Mistake(f'{path}, line {number}, is no JSON object: each line must read {{"{field}": "..."}}.')
-        if not isinstance(record.get(field), str):
-            problem = "holds no text in field" if field in record else "has no field"
-            raise Mistake(f"{path}, line {number}, {problem} {field!r}: its fields are {_listed(record)}.")
-        yield record[field]
-
-
-def _rows(path: Path, text: str, field: str) -> Iterator[str]:
-    csv.field_size_limit(sys.maxsize)  # its default refuses documents above 128 KiB
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    try:
-        if rows.fieldnames and field not in rows.fieldnames:
-            raise Mistake(f"{path}, line 1, has no column {field!r}: its columns are {_listed(rows.fieldnames)}.")
-        for row in rows:
-            if row[field] is None:
-                raise Mistake(f"{path}, line {rows.line_num}, is too short to have a column {field!r}.")
-            yield row[field]
-    except csv.Error as error:
-        raise Mistake(f"{path}, line {rows.line_num}, cannot be read as columns: {error}.") from None
-
-
-def _listed(names: Sequence[str] | dict) -> str:
-    return ", ".join(repr(name) for name in names) or "none"

@@ -44,14 +44,23 @@ class Tokenizer:
         self.core.encode_special_tokens = True  # "</s>" in a text is text, and never ends a document
 
     @classmethod
-    def load(cls, path: str | Path, multiple: int = 64) -> "Tokenizer":
-        """Read a tokenizer.json, of this module or of anyone's."""
+    def load(cls, path: str | Path, multiple: int = 64, literal: bool = True) -> "Tokenizer":
+        """Read a tokenizer.json, of this module or of anyone's; texts are neither cut nor padded, whatever it says.
+
+        Unless it is `literal`, a special token written out in a text is that token, as transformers has it. A Unigram of
+        others may find it either way, where it is one of its pieces.
+        """
         if not Path(path).is_file():
             raise Mistake(f"There is no file {path}: give the path of a tokenizer.json.")
         try:
-            return cls(tokenizers.Tokenizer.from_file(str(path)), multiple)
+            core = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
             raise Mistake(f"{path} is not a tokenizer.json: {error}.") from None
+        core.no_padding()
+        core.no_truncation()
+        tokenizer = cls(core, multiple)
+        core.encode_special_tokens = literal
+        return tokenizer
 
     def save(self, path: str | Path) -> None:
         """Write a tokenizer.json, whole or not at all."""
@@ -70,6 +79,24 @@ class Tokenizer:
 
     def encode(self, text: str) -> np.ndarray:
         return np.array(self.core.encode_batch_fast([text], add_special_tokens=False)[0].ids, np.int32)
+
+    def framed(self, text: str) -> np.ndarray:
+        """The ids of what a person says to a model: special tokens count as such, and the tokenizer's own template frames them."""
+        self.core.encode_special_tokens = False
+        try:
+            return np.array(self.core.encode(text, add_special_tokens=True).ids, np.int32)
+        finally:
+            self.core.encode_special_tokens = True
+
+    def shown(self, id: int) -> str:
+        """What one token looks like, the spaces and line ends in it visible."""
+        name = self.core.id_to_token(int(id)) or f"#{id}"
+        text = self.core.decode([int(id)], skip_special_tokens=False)
+        if not text or "\N{REPLACEMENT CHARACTER}" in text:  # a part of a character, or nothing but a mark
+            text = name
+        if name[:1] in "▁Ġ" and not text.startswith(" "):
+            text = " " + text.removeprefix(name[0])
+        return text.translate({ord(" "): "␣", ord("\n"): "⏎", ord("\t"): "⇥", ord("\r"): "␍"})
 
     def documents(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The ids of each document, closed by the end token."""
@@ -180,6 +207,16 @@ def characters(texts: str | Sequence[str], multiple: int = 64) -> Tokenizer:
     vocabulary = {token: id for id, token in enumerate(PLAIN + known)}
     core = _of(models.BPE(vocabulary, [], unk_token="<unk>"), PLAIN)
     core.decoder = decoders.Fuse()
+    return Tokenizer(core, multiple)
+
+
+def spaced(texts: str | Sequence[str], sentinels: int = 0, multiple: int = 64) -> Tokenizer:
+    """Whatever stands between spaces is a word, also a special token; any that is not in the texts is unknown."""
+    known = sorted({word for text in _listed(texts) for word in text.split()})
+    marks = [f"<extra_id_{n}>" for n in reversed(range(sentinels))]
+    vocabulary = {token: id for id, token in enumerate(PLAIN + known + marks)}
+    core = _of(models.WordLevel(vocabulary, unk_token="<unk>"), PLAIN + marks)
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return Tokenizer(core, multiple)
 
 

@@ -60,14 +60,22 @@ def begin(model: Any, search: Any, asked: Asked) -> Any:
 def advance(model: Any, search: Any, processors: tuple[Any, ...], state: Any, steps: Any) -> Any:
     """The same search up to so many steps further, in the same memory; it ends early once every row has."""
 
+    # Axes of length one are left out between steps, as a cache leaves them out where it is written: then it is written in place.
+    def whole(bare: Any) -> Any:
+        return jax.tree.map(lambda x, like: x.reshape(like.shape), bare, state)
+
     def step(carry: tuple[Array, Any]) -> tuple[Array, Any]:
-        done, state = carry
-        return done + 1, search.step(model, state, partial(processed, processors))
+        done, bare = carry
+        return done + 1, _bare(search.step(model, whole(bare), partial(processed, processors)))
 
     def open(carry: tuple[Array, Any]) -> Array:
-        return (carry[0] < steps) & search.open(carry[1])
+        return (carry[0] < steps) & search.open(whole(carry[1]))
 
-    return jax.lax.while_loop(open, step, (jnp.zeros((), jnp.int32), state))[1]
+    return whole(jax.lax.while_loop(open, step, (jnp.zeros((), jnp.int32), _bare(state)))[1])
+
+
+def _bare(state: Any) -> Any:
+    return jax.tree.map(lambda x: x.reshape([length for length in x.shape if length != 1]), state)
 
 
 def searching(strategy: Any) -> Any:

@@ -141,15 +141,3 @@ def fed(model: Any, text: Text, carried: Carried, present: Array) -> tuple[Array
 
 def noted(notes: Array, values: Array, at: Array) -> Array:
     return jax.lax.dynamic_update_slice_in_dim(notes, values[:, None], at, 1)
-
-
-def continued(model: Any, tokens: Array, memory: Any, count: int, key: Array | None = None, temperature: Number = 1.0) -> Array:
-    """`count` tokens [b, count] after the given ones, from a memory that `model.start` gave: the bare loop, for use under `jit`."""
-    onward = Onward(Greedy() if key is None else Sample(temperature))
-    asked = Asked(tokens, count, (), jax.random.key(0) if key is None else key, length=tokens.shape[1] + count)
-    if tokens.shape[1] > 1:
-        _, memory = model.decode(tokens[:, :-1], memory)
-    text = asked.text()
-    state = Written(text, Carried(memory), jnp.zeros(len(tokens), bool), jnp.zeros(text.tokens.shape), asked.keys())
-    state = jax.lax.fori_loop(0, count, lambda _, state: onward.step(model, state, lambda logits, text: logits), state)
-    return state.text.tokens[:, tokens.shape[1]:]

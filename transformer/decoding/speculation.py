@@ -4,6 +4,7 @@ A guess d, drawn from q, is kept with probability min(1, p(d) / q(d)); the first
 what p has more than q. What comes out is distributed exactly as the model's own p, whoever guesses. Rows agree with their
 guesses for different lengths, so each row is a search of its own, and all of them run under one `vmap`.
 """
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -112,20 +113,21 @@ class Speculative:
         return most + self.ahead + 1
 
     def begin(self, model: Any, asked: Asked) -> Standing:
-        def one(prompt: Array, key: Array, memory: Any, seen: Array | None) -> Standing:
+        def one(given: tuple[Array, Array, Any, Array | None]) -> Standing:
+            prompt, key, memory, seen = given
             own = jax.tree.map(lambda x: x[None], replace(asked, prompt=prompt, memory=memory, seen=seen, key=key))
             own = replace(own, most=asked.most, ends=asked.ends)
             text = own.text()
             return Standing(text, Carried.prefilled(model, own), self.guesser.begin(own), jnp.zeros((), bool),
                             jnp.zeros(text.tokens.shape), key, jnp.zeros((), jnp.int32))
 
-        return jax.vmap(one)(asked.prompt, asked.keys(), asked.memory, asked.seen)
+        return each_row(one, (asked.prompt, asked.keys(), asked.memory, asked.seen))
 
     def open(self, state: Standing) -> Array:
         return ~state.done.all()
 
     def step(self, model: Any, state: Standing, process: Process) -> Standing:
-        return jax.vmap(lambda row: self._round(model, row, process))(state)
+        return each_row(lambda row: self._round(model, row, process), state)
 
     def result(self, state: Standing, pad: int) -> Generated:
         tokens, logprobs, begin = jax.device_get((state.text.tokens, state.logprobs, state.text.begin))
@@ -162,6 +164,14 @@ class Speculative:
         return jax.vmap(after)(jnp.arange(self.ahead + 1), logits)
 
 
+def each_row(go_on: Callable[[Any], Standing], rows: Any) -> Standing:
+    """All rows at once; or one by one if the model has a part that JAX cannot batch, as the ragged products of experts."""
+    try:
+        return jax.vmap(go_on)(rows)
+    except NotImplementedError:
+        return jax.lax.map(go_on, rows)
+
+
 def tested(guesses: Array, doubts: Array, chances: Array, key: Array) -> Array:
     """The guesses [n] that stand, then one token of the model's own, then -1: q is `doubts` [n, v], p is `chances` [n + 1, v]."""
     count = len(guesses)
@@ -180,7 +190,7 @@ def tested(guesses: Array, doubts: Array, chances: Array, key: Array) -> Array:
 def rewound(model: Any, before: Carried, after: Carried, read: Array, kept: Array) -> Carried:
     """As if only the first `kept` tokens had been read: by forgetting, or where a cache cannot, by reading them again."""
     if hasattr(after.cache, "forget"):
-        return replace(after, cache=after.cache.forget(read.shape[1] - kept))
+        return replace(after, cache=after.cache.forget(read.shape[1] - kept, read.shape[1], before.cache))
     return before.decode(model, read, (jnp.arange(read.shape[1]) < kept)[None])[1]
 
 

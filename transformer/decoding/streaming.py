@@ -11,6 +11,7 @@ from transformer.decoding.sampling import Onward
 from transformer.mistakes import Mistake
 
 Array = jax.Array
+BEHIND = 8  # tokens of the prompt, on which the first new one's text may hang
 
 
 def stream(model: Any, prompt: Any, decode: Callable[[list[int]], str], *, most: int, strategy: Any = LIKELIEST,
@@ -22,15 +23,17 @@ def stream(model: Any, prompt: Any, decode: Callable[[list[int]], str], *, most:
         raise Mistake("only a text that grows one token at a time can be streamed: give Greedy() or Sample(...) with count 1")
     asked = question(model, search, [prompt], None, most, ends, key, memory, seen)
     state = begin(model, search, asked)
-    return pieces(_tokens(model, search, tuple(processors), state, asked.prompt.shape[1], most, every), decode)
+    before = [] if memory is not None else list(prompt)[-BEHIND:]  # what answers a source begins anew
+    return pieces(_tokens(model, search, tuple(processors), state, asked.prompt.shape[1], most, every), decode, before)
 
 
-def pieces(tokens: Iterator[list[int]], decode: Callable[[list[int]], str]) -> Iterator[str]:
+def pieces(tokens: Iterator[list[int]], decode: Callable[[list[int]], str], before: Sequence[int] = ()) -> Iterator[str]:
     """Text of tokens that come bit by bit. What ends in half a character waits for the rest of it.
 
-    A token's text may hang on those before it (spaces, accents), so new ones are decoded behind the last that were shown.
+    A token's text may hang on those before it (spaces, accents), so new ones are decoded behind the last that were shown,
+    the first behind the tokens `before` them.
     """
-    behind: list[int] = []
+    behind = list(before)
     new: list[int] = []
     for more in tokens:
         new += more

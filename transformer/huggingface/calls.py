@@ -9,9 +9,13 @@ from transformer.huggingface.family import Call
 from transformer.huggingface.generate import generated
 from transformer.looking import recording
 from transformer.mistakes import Mistake
+from transformer.models.last_token import LastToken
 
 Array = jax.Array
 IGNORED = -100  # the label of a position that no loss counts
+
+
+TEXT = {"input_ids": "tokens", "attention_mask": "present", "position_ids": "positions", "labels": "labels"}
 
 
 def decoder(model: Any, call: Call) -> Mapping[str, Any]:
@@ -19,15 +23,56 @@ def decoder(model: Any, call: Call) -> Mapping[str, Any]:
     if call.kind == "generate":
         given = asked(call, input_ids="tokens", attention_mask="present")
         return generated(model, settings(call), given["tokens"], given.get("present"))
-    known(call, "forward", "base")
-    given = asked(call, input_ids="tokens", attention_mask="present", position_ids="positions", labels="labels")
-    tokens, labels = given.pop("tokens"), given.pop("labels", None)
-    hidden, states, logits = _decoded(model, tokens, given)
-    outputs = {"last_hidden_state": hidden, "hidden_states": states}
+    given = asked(call, **TEXT)
+    labels = given.pop("labels", None)
+    outputs = _states(model, call, given)
     if call.kind == "base":
         return outputs
+    if labels is not None and call.config.get("output_router_logits"):
+        raise Mistake("with output_router_logits the loss is also of how evenly experts are chosen, which is not computed "
+                      "here; set it to false in config.json")
+    logits = _logits(model, outputs["last_hidden_state"])
     loss = {} if labels is None else {"loss": cross_entropy(logits[:, :-1], labels[:, 1:])}
     return {**outputs, "logits": logits, **loss}
+
+
+def bare_decoder(model: Any, call: Call) -> Mapping[str, Any]:
+    """The same without a head."""
+    return _states(model, call, asked(call, **TEXT))
+
+
+def last_token(model: LastToken, call: Call) -> Mapping[str, Any]:
+    """A decoder that classifies texts."""
+    given = asked(call, **TEXT)
+    labels = given.pop("labels", None)
+    outputs = _states(model.decoder, call, given)
+    if call.kind == "base":
+        return outputs
+    logits = model.logits(outputs["last_hidden_state"], given["tokens"])
+    return {**outputs, "logits": logits, **loss_of_classes(logits, labels, call)}
+
+
+def loss_of_classes(logits: Array, wanted: Array | None, call: Call) -> dict[str, Array]:
+    """By the kind of problem, or where it isn't said by the kind of labels; without labels there is none."""
+    if wanted is None:
+        return {}
+    whole = jnp.issubdtype(wanted.dtype, jnp.integer)
+    problem = call.config.get("problem_type") or (
+        "regression" if logits.shape[-1] == 1 else
+        "single_label_classification" if whole else "multi_label_classification")
+    if problem == "single_label_classification":
+        return {"loss": cross_entropy(logits, wanted.reshape(-1))}
+    if problem == "regression":
+        return {"loss": jnp.square(logits - wanted.reshape(logits.shape)).mean()}
+    if problem == "multi_label_classification":
+        return {"loss": (jax.nn.softplus(logits) - logits * wanted).mean()}
+    raise Mistake(f"the problem_type {problem!r} is not known")
+
+
+def _states(model: Any, call: Call, given: Mapping[str, Array]) -> dict[str, Array]:
+    known(call, "forward", "base")
+    hidden, states = _decoded(model, given["tokens"], {name: own for name, own in given.items() if name != "tokens"})
+    return {"last_hidden_state": hidden, "hidden_states": states}
 
 
 def asked(call: Call, **names: str) -> dict[str, Array]:
@@ -68,8 +113,13 @@ def finished(states: Array, last: Array) -> Array:
 
 
 @jax.jit
-def _decoded(model: Any, tokens: Array, context: dict[str, Array]) -> tuple[Array, Array, Array]:
+def _decoded(model: Any, tokens: Array, context: dict[str, Array]) -> tuple[Array, Array]:
     watched, states = recording(model)
     hidden = watched.hidden(tokens, **context)
     (own,) = states.values()
-    return hidden, finished(own, hidden), model.logits(hidden)
+    return hidden, finished(own, hidden)
+
+
+@jax.jit
+def _logits(model: Any, hidden: Array) -> Array:
+    return model.logits(hidden)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transformer.huggingface.config import Config
+from transformer.huggingface.files import Stored
 from transformer.huggingface.names import Row
 
 
@@ -21,6 +22,8 @@ class Family:
     prefix: str = ""  # of the base model's names, which some files have and others don't
     copies: Mapping[str, str] = field(default_factory=dict)  # tied: their name of the copy -> of the source
     ignored: tuple[str, ...] = ()  # patterns of arrays that are no weights of this model, as mask buffers
+    # settings and arrays of a directory -> what to read, where a file tells more than its config.json
+    told: Callable[[dict[str, Any], Mapping[str, Stored]], dict[str, Any]] = lambda settings, there: settings
 
 
 @dataclass(frozen=True)

@@ -130,8 +130,11 @@ def write(directory: Path, arrays: Sequence[Pending], limit: int) -> None:
         (directory / old).unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, otherwise: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An object; where there is no file, what is given `otherwise`."""
     if not path.is_file():
+        if otherwise is not None:
+            return otherwise
         raise Mistake(f"there is no {path}; give a directory as save_pretrained writes it")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -40,7 +40,7 @@ def generated(model: Any, settings: Mapping[str, Any], prompt: Any, present: Any
     pad = asked.take("pad_token_id", int(ends[0]) if len(ends) else 0)
     most = asked.take("max_new_tokens", None) or asked.take("max_length", 20) - width
     beams, count = asked.take("num_beams", 1), asked.take("num_return_sequences", 1)
-    processors = _processors(asked, ends.tolist(), width, source)
+    processors = rules_of(asked, ends.tolist(), width, source)
     strategy = Greedy() if beams == 1 else Beams(beams, count, asked.take("length_penalty", 1.0),
                                                  EARLY[asked.take("early_stopping", False)])
     for name in ("length_penalty", "early_stopping", "max_length"):
@@ -55,8 +55,8 @@ def generated(model: Any, settings: Mapping[str, Any], prompt: Any, present: Any
     return outputs | {"sequences_scores": found.scores.reshape(-1), "beam_indices": found.origins.reshape(len(new), -1)}
 
 
-def _processors(asked: Config, ends: list[int], width: int, source: Any) -> list[Any]:
-    """In the order in which transformers applies them."""
+def rules_of(asked: Config, ends: list[int], width: int, source: Any) -> list[Any]:
+    """The processors that the settings ask for, in the order in which transformers applies them, after a prompt so wide."""
     found: list[Any] = []
 
     def rule(name: str, build: Any, off: Any = None) -> None:

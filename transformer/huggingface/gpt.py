@@ -2,8 +2,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from transformer.huggingface import calls
 from transformer.huggingface.config import ACTIVATIONS, Config, activation_name
+from transformer.huggingface.decoders import decoders
 from transformer.huggingface.family import Family
 from transformer.huggingface.names import Row, as_is, conv1d, linear, vector
 from transformer.layers import gelu_tanh
@@ -94,14 +94,14 @@ def _write_gpt(model: GPT2) -> Settings:
 
 
 def _family(kind: str, name: str, read: Callable[[Config], GPT2], write: Callable[[GPT2], Settings],
-            tables: tuple[str, str] = ("wte", "wpe")) -> Family:
-    return Family(kind, (name,), (GPT2,), read, write, _rows(*tables), calls.decoder, prefix="transformer.",
-                  copies={"lm_head.weight": f"transformer.{tables[0]}.weight"},
-                  ignored=("h.*.attn.bias", "h.*.attn.masked_bias", "position_ids"))
+            predicting: str = "LMHeadModel", tables: tuple[str, str] = ("wte", "wpe")) -> tuple[Family, ...]:
+    return decoders(kind, name, GPT2, read, write, _rows(*tables), "transformer.",
+                    {"lm_head.weight": f"transformer.{tables[0]}.weight"},
+                    ("h.*.attn.bias", "h.*.attn.masked_bias", "position_ids"), predicting)
 
 
 FAMILIES = (
-    _family("openai-gpt", "OpenAIGPTLMHeadModel", _read_gpt, _write_gpt, ("tokens_embed", "positions_embed")),
-    _family("gpt2", "GPT2LMHeadModel", _read_gpt2, _write_gpt2),
-    _family("imagegpt", "ImageGPTForCausalImageModeling", _read_imagegpt, _write_gpt2),
+    *_family("openai-gpt", "OpenAIGPT", _read_gpt, _write_gpt, tables=("tokens_embed", "positions_embed")),
+    *_family("gpt2", "GPT2", _read_gpt2, _write_gpt2),
+    *_family("imagegpt", "ImageGPT", _read_imagegpt, _write_gpt2, "ForCausalImageModeling")[:2],
 )

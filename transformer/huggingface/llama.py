@@ -3,8 +3,9 @@ from collections.abc import Callable
 from typing import Any
 
 from transformer.experts import Experts
-from transformer.huggingface import calls, rotary
+from transformer.huggingface import rotary
 from transformer.huggingface.config import ACTIVATIONS, Config, activation_name
+from transformer.huggingface.decoders import decoders
 from transformer.huggingface.family import Family
 from transformer.huggingface.names import Row, as_is, vector
 from transformer.layers import GatedMlp, gelu_tanh
@@ -187,17 +188,17 @@ def _write_mixtral(model: Llama) -> Settings:
 
 
 def _family(kind: str, name: str, read: Callable[[Config], Llama], write: Callable[[Llama], Settings],
-            rows: tuple[Row, ...] = KIN) -> Family:
-    return Family(kind, (name,), (Llama,), read, write, rows, calls.decoder, prefix="model.",
-                  copies={"lm_head.weight": "model.embed_tokens.weight"}, ignored=("layers.*.rotary_emb.inv_freq",))
+            rows: tuple[Row, ...] = KIN) -> tuple[Family, ...]:
+    return decoders(kind, name, Llama, read, write, rows, "model.", {"lm_head.weight": "model.embed_tokens.weight"},
+                    ("layers.*.rotary_emb.inv_freq",))
 
 
 FAMILIES = (
-    _family("llama", "LlamaForCausalLM", _read_llama, _write_llama),
-    _family("mistral", "MistralForCausalLM", _read_mistral, _write_mistral),
-    _family("qwen2", "Qwen2ForCausalLM", _read_qwen(qwen2, 0), _write_qwen),
-    _family("qwen3", "Qwen3ForCausalLM", _read_qwen(qwen3, 128, bias="attention_bias"), _write_qwen3),
-    _family("gemma", "GemmaForCausalLM", _read_gemma, _write_gemma),
-    _family("gemma2", "Gemma2ForCausalLM", _read_gemma2, _write_gemma2, GEMMA2),
-    _family("mixtral", "MixtralForCausalLM", _read_mixtral, _write_mixtral, MIXTRAL),
+    *_family("llama", "Llama", _read_llama, _write_llama),
+    *_family("mistral", "Mistral", _read_mistral, _write_mistral),
+    *_family("qwen2", "Qwen2", _read_qwen(qwen2, 0), _write_qwen),
+    *_family("qwen3", "Qwen3", _read_qwen(qwen3, 128, bias="attention_bias"), _write_qwen3),
+    *_family("gemma", "Gemma", _read_gemma, _write_gemma),
+    *_family("gemma2", "Gemma2", _read_gemma2, _write_gemma2, GEMMA2),
+    *_family("mixtral", "Mixtral", _read_mixtral, _write_mixtral, MIXTRAL),
 )

@@ -16,6 +16,8 @@ from jax.sharding import Mesh
 from transformer.data.tokenizers import Tokenizer
 from transformer.huggingface import families, files, names
 from transformer.huggingface.config import Config
+from transformer.huggingface.family import Family
+from transformer.mistakes import Mistake
 from transformer.sharding import shardings
 from transformer.weights import Weight, name_of, named
 
@@ -49,17 +51,36 @@ def load(directory: str | Path, mesh: Mesh | None = None, dtype: Any = None) -> 
     is of tokenizer.json and generation_config.json.
     """
     directory = Path(directory)
-    config = files.read_json(directory / "config.json")
-    family = families.of(config)
-    settings = Config(config, str(directory / "config.json"))
-    spec = family.read(settings)
-    settings.settle()
+    spec, family, config = described(directory)
     found = names.matched(names.pairs(family.rows, spec), files.stored(directory), family.prefix, family.copies,
                           family.ignored, str(directory))
     model = filled(spec, found, mesh, dtype)
     tokenizer, generation = directory / "tokenizer.json", directory / "generation_config.json"
-    return Loaded(model, Tokenizer.load(tokenizer, multiple=1) if tokenizer.is_file() else None, config,
-                  files.read_json(generation) if generation.is_file() else {})
+    return Loaded(model, Tokenizer.load(tokenizer, multiple=1, literal=False) if tokenizer.is_file() else None, config,
+                  files.read_json(generation, {}))
+
+
+def specified(family: Family, settings: Config) -> Any:
+    """The spec that settings ask for, each of them known and used."""
+    try:
+        spec = family.read(settings)
+        if not all(isinstance(length, int) and length > 0 for w in jax.tree.leaves(spec) for length in w.shape):
+            raise ValueError("a size that is no positive whole number")
+    except Mistake:
+        raise
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise Mistake(f"{settings.where} has a setting whose value no {family.kind} can have ({error}); "
+                      f"compare it with the config.json of a published one") from None
+    settings.settle()
+    return spec
+
+
+def described(directory: Path) -> tuple[Any, Family, dict[str, Any]]:
+    """What a directory promises: a spec, of which family, and the settings themselves."""
+    config = files.read_json(directory / "config.json")
+    family = families.of(config)
+    told = family.told(config, files.stored(directory))
+    return specified(family, Config(told, str(directory / "config.json"))), family, config
 
 
 def filled(spec: Any, found: list[tuple[names.Pair, files.Stored]], mesh: Mesh | None, dtype: Any) -> Any:

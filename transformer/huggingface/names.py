@@ -135,7 +135,7 @@ def matched(wanted: Sequence[Pair], there: Mapping[str, Stored], prefix: str, co
     """Each pair with its array in a file; all that is missing, left over or of another shape is said at once."""
     spelled = {_spelling(name, prefix): name for name in there}
     sources = {_spelling(copy, prefix): _spelling(source, prefix) for copy, source in copies.items()}
-    stand_in = {source: copy for copy, source in sources.items() if copy in spelled}
+    stand_in = {source: copy for copy in reversed(sources) if copy in spelled for source in _above(copy, sources)}
     result, missing, misshapen, used = [], [], [], set()
     for pair in wanted:
         key = _spelling(pair.theirs, prefix)
@@ -149,7 +149,7 @@ def matched(wanted: Sequence[Pair], there: Mapping[str, Stored], prefix: str, co
         else:
             result.append((pair, there[spelled[key]]))
     extra = [spelled[key] for key in spelled.keys() - used
-             if not any(fnmatch(key, _spelling(pattern, prefix)) for pattern in ignored)]
+             if key in sources or not any(fnmatch(key, _spelling(pattern, prefix)) for pattern in ignored)]
     left = [name for name in extra if not _same(_spelling(name, prefix), sources, spelled, there)]
     wrongs = [f"{what}: {'; '.join(sorted(names))}" for what, names in
               (("missing", missing), ("of another shape", misshapen), ("left over", left)) if names]
@@ -212,10 +212,18 @@ def _spelling(name: str, prefix: str) -> str:
 
 def _same(key: str, sources: Mapping[str, str], spelled: Mapping[str, str], there: Mapping[str, Stored]) -> bool:
     """Whether this is a copy of an array that is there too."""
-    if key not in sources or sources[key] not in spelled:
+    sourced = next((source for source in _above(key, sources) if source in spelled), None)
+    if sourced is None:
         return False
-    copy, source = (there[spelled[name]] for name in (key, sources[key]))
+    copy, source = (there[spelled[name]] for name in (key, sourced))
     return copy.shape == source.shape and copy.dtype == source.dtype and np.array_equal(copy.read(), source.read())
+
+
+def _above(key: str, sources: Mapping[str, str]) -> Iterator[str]:
+    """What it is a copy of, what that is a copy of, and so on."""
+    while key in sources:
+        key = sources[key]
+        yield key
 
 
 def _outputs(w: Weight) -> tuple[int, ...]:

@@ -51,9 +51,11 @@ def described(model: Any, config: Mapping[str, Any] | None = None) -> tuple[Fami
         if not isinstance(model, family.models):
             continue
         try:
-            own = {"model_type": family.kind, "architectures": [family.classes[0]], **TOKENS, **family.write(model)}
+            found = family.write(model)
+            own = {"model_type": family.kind, "architectures": [family.classes[0]], **TOKENS, **found}
             # What the config says stands where the model does not contradict it: lengths, special tokens.
-            for settings in ({**own, **config}, {**own, **config, **family.write(model)}):
+            sure = {name: value for name, value in found.items() if not name.endswith("_token_id")}
+            for settings in ({**own, **config}, {**own, **config, **sure}, {**own, **config, **found}):
                 if _gives(family, settings, model):
                     return family, settings
             reasons.append(f"{family.kind} has no setting for some of its parts or choices")

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transformer.huggingface import calls
+from transformer.huggingface import calls, encoders
 from transformer.huggingface.config import Config, activation_name
 from transformer.huggingface.family import Call, Family
+from transformer.huggingface.files import Stored
 from transformer.huggingface.generate import generated
 from transformer.huggingface.names import Row, after_ones, as_is, linear, vector
-from transformer.layers import GatedMlp
+from transformer.layers import Embedding, GatedMlp
 from transformer.looking import recording
 from transformer.mistakes import Mistake
 from transformer.models import bart, marian, t5
@@ -115,43 +116,77 @@ T5_ROWS = (
     *_t5_side("decoder", mlp=2),
     Row("lm_head.weight", "head.kernel"),
 )
+T5_TABLES = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 # By their name of it, what the first and the gated versions call gelu.
 GATED = {"gelu": "gelu_new"}
 
 
-def _read_t5(config: Config) -> T5:
+def _t5_size(config: Config) -> t5.Size:
     config.take("n_positions", 0)  # there is no limit
-    gated, _, activation = config.take("feed_forward_proj", "relu").rpartition("-")
-    if gated not in ("", "gated"):
-        raise Mistake(f"{config.where}: feed_forward_proj is {config.take('feed_forward_proj')!r}; there are relu, "
-                      f"gated-gelu and other activations, gated or not")
-    activation = GATED.get(activation, activation) if gated else activation
-    config.expect(is_gated_act=bool(gated))
-    size = t5.Size(config.take("vocab_size"), config.take("num_layers"), config.take("d_model"),
+    return t5.Size(config.take("vocab_size"), config.take("num_layers"), config.take("d_model"),
                    config.take("num_heads"), config.take("d_kv"), config.take("d_ff"),
                    config.take("relative_attention_num_buckets", 32),
                    config.take("relative_attention_max_distance", 128))
-    tied = config.take("tie_word_embeddings", True)
-    named = Config({"dense_act_fn": config.take("dense_act_fn", activation)}, config.where)
-    return T5.of(size, bool(gated), config.take("dropout_rate", 0.0), config.take("num_decoder_layers", size.layers),
+
+
+def _t5_mlp(config: Config) -> tuple[bool, str]:
+    """Whether it is gated, and their name of the activation: `relu`, `gated-gelu`, ..."""
+    said = config.take("feed_forward_proj", "relu")
+    before, _, activation = said.rpartition("-")
+    if before not in ("", "gated"):
+        raise Mistake(f"{config.where}: feed_forward_proj is {said!r}; there are relu, gated-gelu and other "
+                      f"activations, gated or not")
+    gated = before == "gated"
+    config.expect(is_gated_act=gated)
+    return gated, config.take("dense_act_fn", GATED.get(activation, activation) if gated else activation)
+
+
+def _told_t5(settings: Settings, there: Mapping[str, Stored]) -> Settings:
+    """transformers 5 says of every T5 that its head is tied; it is, unless the file has another one. What was said of it
+    decides only whether the head reads the decoder's vectors scaled."""
+    scaled = settings.get("scale_decoder_outputs", settings.get("tie_word_embeddings") is not False)
+    table = next((there[name] for name in (*T5_TABLES, "lm_head.weight") if name in there), None)
+    head = there.get("lm_head.weight", table)
+    own = table is not None and head is not None and (
+        table.shape != head.shape or not np.array_equal(table.read(), head.read()))
+    return {**settings, "tie_word_embeddings": not own, "scale_decoder_outputs": scaled}
+
+
+def _read_t5(config: Config) -> T5:
+    size, tied = _t5_size(config), config.take("tie_word_embeddings", True)
+    gated, activation = _t5_mlp(config)
+    return T5.of(size, gated, config.take("dropout_rate", 0.0), config.take("num_decoder_layers", size.layers),
                  tied=tied, scaled=config.take("scale_decoder_outputs", tied),
-                 activation=named.activation("dense_act_fn"), epsilon=config.take("layer_norm_epsilon", 1e-6))
+                 activation=Config({"dense_act_fn": activation}, config.where).activation("dense_act_fn"),
+                 epsilon=config.take("layer_norm_epsilon", 1e-6))
 
 
-def _write_t5(model: T5) -> Settings:
-    block = model.encoder.blocks.blocks
+def _read_t5_encoder(config: Config) -> t5.Encoder:
+    both = _read_t5(config)
+    return t5.Encoder(both.tokens, both.encoder)
+
+
+def _write_t5_side(tokens: Embedding, side: t5.Side) -> Settings:
+    block = side.blocks.blocks
     layers, embed, heads, head = block.attention.query.kernel.shape
     gated = isinstance(block.mlp, GatedMlp)
     name = activation_name(block.mlp.activation, "gelu_new")
     said = {theirs: own for own, theirs in GATED.items()}.get(name, name) if gated else name
-    return {"vocab_size": len(model.tokens.table), "d_model": embed, "d_kv": head, "num_heads": heads,
-            "num_layers": layers, "num_decoder_layers": len(model.decoder.blocks),
+    return {"vocab_size": len(tokens.table), "d_model": embed, "d_kv": head, "num_heads": heads, "num_layers": layers,
             "d_ff": block.mlp.up.kernel.shape[-1], "feed_forward_proj": f"gated-{said}" if gated else said,
-            "dense_act_fn": name, "is_gated_act": gated, "layer_norm_epsilon": model.encoder.norm.epsilon,
-            "relative_attention_num_buckets": len(model.encoder.bias.table),
-            "relative_attention_max_distance": model.encoder.bias.reach, "dropout_rate": model.encoder.dropout,
+            "dense_act_fn": name, "is_gated_act": gated, "layer_norm_epsilon": side.norm.epsilon,
+            "relative_attention_num_buckets": len(side.bias.table), "dropout_rate": side.dropout,
+            "relative_attention_max_distance": side.bias.reach, "pad_token_id": 0, "eos_token_id": 1}
+
+
+def _write_t5(model: T5) -> Settings:
+    return {**_write_t5_side(model.tokens, model.encoder), "num_decoder_layers": len(model.decoder.blocks),
             "tie_word_embeddings": model.head is None, "scale_decoder_outputs": model.scaled,
-            "is_encoder_decoder": True, "decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 1}
+            "is_encoder_decoder": True, "decoder_start_token_id": 0}
+
+
+def _write_t5_encoder(model: t5.Encoder) -> Settings:
+    return {**_write_t5_side(model.tokens, model.encoder), "is_encoder_decoder": False}
 
 
 # --- BART and MarianMT -----------------------------------------------------------------------------------------------
@@ -240,24 +275,29 @@ def _write_bart(model: Bart) -> Settings:
     if not isinstance(model.encoder.positions, bart.Learned):
         raise Mistake("its positions are not learned")
     places = len(model.encoder.positions.table) - model.encoder.positions.first
-    return {**_write(model), "max_position_embeddings": places}
+    return {**_write(model), "max_position_embeddings": places, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2,
+            "decoder_start_token_id": 2}
 
 
 def _write_marian(model: Bart) -> Settings:
     targets = model.tokens if model.targets is None else model.targets
-    return {**_write(model), "decoder_vocab_size": len(targets.table),
-            "share_encoder_decoder_embeddings": model.targets is None}
+    pad = min(len(model.tokens.table), len(targets.table)) - 1  # the last, which starts the decoder too
+    return {**_write(model), "decoder_vocab_size": len(targets.table), "eos_token_id": 0, "pad_token_id": pad,
+            "decoder_start_token_id": pad, "share_encoder_decoder_embeddings": model.targets is None}
 
 
 BART_COPIES = {f"model.{name}.weight": "model.shared.weight" for name in ("encoder.embed_tokens", "decoder.embed_tokens")}
-HEAD = {"lm_head.weight": "model.shared.weight"}
 
 FAMILIES = (
     Family("t5", ("T5ForConditionalGeneration", "T5WithLMHeadModel"), (T5,), _read_t5, _write_t5, T5_ROWS, answer,
-           copies={f"{name}.weight": "shared.weight" for name in ("encoder.embed_tokens", "decoder.embed_tokens", "lm_head")},
-           ignored=("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",)),
+           copies=dict.fromkeys((*T5_TABLES[1:], "lm_head.weight"), "shared.weight"),
+           ignored=("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",), told=_told_t5),
+    Family("t5", ("T5EncoderModel",), (t5.Encoder,), _read_t5_encoder, _write_t5_encoder, T5_ROWS,
+           encoders.encoder(encoders.nothing), copies={"encoder.embed_tokens.weight": "shared.weight"},
+           ignored=("decoder.*", "lm_head.weight")),
     Family("bart", ("BartForConditionalGeneration",), (Bart,), _read_bart, _write_bart, ROWS, answer, prefix="model.",
-           copies={**BART_COPIES, **HEAD}, ignored=("encoder.version", "decoder.version")),
+           copies={**BART_COPIES, "lm_head.weight": "model.shared.weight"}, ignored=("encoder.version", "decoder.version")),
     Family("marian", ("MarianMTModel",), (Bart,), _read_marian, _write_marian, ROWS, answer, prefix="model.",
-           copies={**BART_COPIES, **HEAD}, ignored=("encoder.embed_positions.weight", "decoder.embed_positions.weight")),
+           copies={**BART_COPIES, "lm_head.weight": "model.decoder.embed_tokens.weight"},
+           ignored=("encoder.embed_positions.weight", "decoder.embed_positions.weight")),
 )

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from transformer.huggingface.bert import dense, labelled, labels, loss_of_classes, norm, parts
-from transformer.huggingface.calls import asked, cross_entropy, known
+from transformer.huggingface.calls import asked, cross_entropy, known, loss_of_classes
 from transformer.huggingface.config import Config, activation_name
+from transformer.huggingface.encoders import dense, labelled, labels, norm, parts
 from transformer.huggingface.family import Call, Family
 from transformer.huggingface.names import Row, after_ones, as_is, prefixed, vector
 from transformer.looking import recording
@@ -105,10 +105,7 @@ def _call_vit(model: vit.Classes | vit.Pooled, call: Call) -> Outputs:
     if call.kind == "base":
         return outputs
     logits = model.logits(hidden)
-    outputs["logits"] = logits
-    if "labels" in given:
-        outputs["loss"] = loss_of_classes(logits, given["labels"], call.config.get("problem_type"))
-    return outputs
+    return {**outputs, "logits": logits, **loss_of_classes(logits, given.get("labels"), call)}
 
 
 @jax.jit
@@ -181,7 +178,7 @@ def _write_clip(model: CLIP) -> Settings:
         raise Mistake(f"its texts end with token {HIGHEST}, by which configs mean the token with the highest number")
     text = {**_blocks(model.text), "vocab_size": len(model.text.tokens.table), "projection_dim": shared,
             "max_position_embeddings": len(model.text.positions.table), "model_type": "clip_text_model",
-            "eos_token_id": HIGHEST if model.text.end is None else model.text.end}
+            "bos_token_id": None, "eos_token_id": HIGHEST if model.text.end is None else model.text.end}
     image = {**_tower(model.image), "projection_dim": shared, "model_type": "clip_vision_model"}
     return {"projection_dim": shared, "text_config": text, "vision_config": image}
 

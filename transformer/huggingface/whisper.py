@@ -55,6 +55,9 @@ ASIDE = ("mask_time_prob", "mask_time_length", "mask_time_min_masks", "mask_feat
          "use_weighted_layer_sum", "forced_decoder_ids")
 
 
+ENDS = 50256, 50257  # what ends a text and what begins one; of a small vocabulary its last token
+
+
 def _read(config: Config) -> Whisper:
     config.expect(tie_word_embeddings=True, scale_embedding=False)
     for name in ASIDE:
@@ -66,7 +69,9 @@ def _read(config: Config) -> Whisper:
 
 
 def _write(model: Whisper) -> dict[str, Any]:
+    end, start = (min(token, len(model.tokens.table) - 1) for token in ENDS)
     return {**seq2seq.settings(model.encoder.blocks.blocks, len(model.blocks)), "vocab_size": len(model.tokens.table),
+            "bos_token_id": start, "eos_token_id": end, "pad_token_id": end, "decoder_start_token_id": start,
             "num_mel_bins": model.encoder.first.kernel.shape[1], "max_source_positions": len(model.encoder.positions.table),
             "max_target_positions": len(model.positions.table), "dropout": model.dropout, "scale_embedding": False}
 

@@ -11,11 +11,13 @@ import jax.numpy as jnp
 from flax import struct
 
 from transformer import masks
-from transformer.attention import Attention, Part, Slots
+from transformer.attention import Attention, Part
+from transformer.caches import Slots
 from transformer.layers import Activation, Embedding, LayerNorm, Mlp, dropout, gelu, static
+from transformer.positions import counted
 from transformer.sharding import shard
 from transformer.stack import Memory, PostNorm, Stack
-from transformer.weights import constant, normal
+from transformer.weights import Initialiser, constant, normal
 
 Array = jax.Array
 
@@ -50,6 +52,10 @@ class Learned:
     def of(cls, size: Any) -> "Learned":
         return cls(Embedding.of(size, "places embed").table)
 
+    @property
+    def longest(self) -> int:
+        return self.table.shape[0] - self.first
+
     def __call__(self, positions: Array) -> Array:
         return jnp.take(self.table, positions + self.first, axis=0)
 
@@ -64,8 +70,9 @@ class Side:
     dropout: float = static(0.0)
 
     @classmethod
-    def of(cls, size: Any, decoder: bool, positions: Part, norm: Part, activation: Activation, dropout: float) -> "Side":
-        initialiser = normal(0.02)
+    def of(cls, size: Any, decoder: bool, positions: Part, norm: Part, activation: Activation, dropout: float,
+           initialiser: Initialiser | None = None) -> "Side":
+        initialiser = initialiser or normal(0.02)
         block = PostNorm(
             attention=Attention.of(size, bias=True, initialiser=initialiser, dropout=dropout),
             attention_norm=LayerNorm.of(size),
@@ -75,6 +82,11 @@ class Side:
             cross_norm=LayerNorm.of(size) if decoder else None,
             dropout=dropout)
         return cls(positions, norm, Stack.of(block, size.layers), dropout)
+
+    @property
+    def longest(self) -> int | None:
+        """How many positions it has, unless they go on for ever."""
+        return getattr(self.positions, "longest", None)
 
     def __call__(self, x: Array, positions: Array, *, key: Array | None = None, **context: Any) -> tuple[Array, Any]:
         keys = (None, None) if key is None else jax.random.split(key)
@@ -86,9 +98,9 @@ class Side:
 @struct.dataclass
 class Bart:
     tokens: Embedding
-    encoder: Side
+    encoder: Any  # a Side, or whatever reads as one does
     decoder: Side
-    bias: Array  # of the logits
+    bias: Array | None  # of the logits
     targets: Embedding | None = None  # the decoder's own table, where the languages have vocabularies of their own
     multiplier: float = static(1.0)  # of the embeddings
 
@@ -100,9 +112,14 @@ class Bart:
         return cls(Embedding.of(size), encoder, decoder, constant(size, "vocab", 0.0),
                    multiplier=math.sqrt(size.embed) if scaled else 1.0)
 
+    @property
+    def longest(self) -> int | None:
+        """How many tokens it can write, where positions are learned."""
+        return self.decoder.longest
+
     def encode(self, source: Array, *, present: Array | None = None, segments: Array | None = None,
                positions: Array | None = None, key: Array | None = None) -> Array:
-        positions = jnp.arange(source.shape[1])[None] if positions is None else positions
+        positions = counted(source.shape[1], self.encoder.longest) if positions is None else positions
         mask = masks.encoder(present=present, segments=segments)
         return self.encoder(self.multiplier * self.tokens(source), positions, mask=mask, key=key)[0]
 
@@ -115,12 +132,13 @@ class Bart:
         keys = (None, None) if key is None else jax.random.split(key)
         memory = self.encode(source, present=present, key=keys[0])
         mask = masks.decoder(target.shape[1], present=target_present)
-        return self.decoder(self._target(target), jnp.arange(target.shape[1])[None], mask=mask, memory=memory,
+        return self.decoder(self._target(target), counted(target.shape[1], self.longest), mask=mask, memory=memory,
                             seen=masks.encoder(present=present), key=keys[1])[0]
 
     def logits(self, hidden: Array) -> Array:
         table = self.tokens if self.targets is None else self.targets
-        logits = table.logits(hidden) + self.bias.astype(jnp.float32)[None, None, :]
+        logits = table.logits(hidden)
+        logits = logits if self.bias is None else logits + self.bias.astype(jnp.float32)[None, None, :]
         return shard(logits, "batch", "length", "vocab")
 
     def start(self, memory: Array, length: int, present: Array | None = None) -> Memory:

@@ -12,6 +12,7 @@ from flax import struct
 from transformer import masks
 from transformer.attention import Attention
 from transformer.layers import Activation, Embedding, LayerNorm, Linear, Mlp, dropout, gelu, static
+from transformer.positions import counted
 from transformer.sharding import shard
 from transformer.stack import PostNorm, Stack
 from transformer.weights import constant, normal
@@ -32,6 +33,18 @@ class Size:
     @property
     def head(self) -> int:
         return self.embed // self.heads
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What a head needs to know of any encoder, and how many classes there are."""
+
+    embed: int
+    classes: int
+
+    @classmethod
+    def on(cls, encoder: Any, classes: int) -> "Classes":
+        return cls(encoder.tokens.table.shape[-1], classes)
 
 
 @struct.dataclass
@@ -62,11 +75,12 @@ class Bert:
     def encode(self, tokens: Array, *, present: Array | None = None, kinds: Array | None = None,
                positions: Array | None = None, segments: Array | None = None, key: Array | None = None) -> Array:
         """A vector for every token. `kinds` says sentence A or B; `segments` keeps packed documents apart."""
-        positions = jnp.arange(tokens.shape[1])[None] if positions is None else positions
+        positions = counted(tokens.shape[1], self.positions.table.shape[0]) if positions is None else positions
         keys = (None, None) if key is None else jax.random.split(key)
         x = self.tokens(tokens) + self.positions(positions)
         if self.kinds is not None:
-            x = x + self.kinds(jnp.zeros_like(tokens) if kinds is None else kinds)
+            # RoBERTa has a table of one kind: then both sentences are of it.
+            x = x + self.kinds(jnp.zeros_like(tokens) if kinds is None or self.kinds.table.shape[0] == 1 else kinds)
         x = self.norm(x)
         x = shard(dropout(x, self.dropout, keys[0]), "batch", "length", "embed")
         return self.blocks(x, mask=masks.encoder(present=present, segments=segments), key=keys[1])[0]
@@ -96,13 +110,14 @@ class Pooler:
     """One vector for the whole text: its first token's, once more transformed."""
 
     dense: Linear
+    activation: Activation = static(jnp.tanh)
 
     @classmethod
-    def of(cls, size: Any) -> "Pooler":
-        return cls(Linear.of(size, "embed -> embed", True, normal(0.02)))
+    def of(cls, size: Any, activation: Activation = jnp.tanh) -> "Pooler":
+        return cls(Linear.of(size, "embed -> embed", True, normal(0.02)), activation)
 
     def __call__(self, hidden: Array) -> Array:
-        return jnp.tanh(self.dense(hidden[:, 0]))
+        return self.activation(self.dense(hidden[:, 0]))
 
 
 @struct.dataclass

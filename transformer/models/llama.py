@@ -9,11 +9,12 @@ import jax.numpy as jnp
 from flax import struct
 
 from transformer import masks
-from transformer.attention import Attention, Part, Slots
+from transformer.attention import Attention, Part
+from transformer.caches import Slots, visible
 from transformer.layers import Activation, Embedding, GatedMlp, Head, RMSNorm, static
 from transformer.positions import Rotary
 from transformer.sharding import shard
-from transformer.stack import Memory, PreNorm, Stack
+from transformer.stack import Memory, PreNorm, Stack, each_kind
 from transformer.weights import normal
 
 Array = jax.Array
@@ -72,7 +73,8 @@ class Llama:
                segments: Array | None = None, key: Array | None = None) -> Array:
         """The final stream. `present` marks what is not padding; `segments` keeps packed documents apart."""
         order = jnp.arange(tokens.shape[1])[None]
-        mask = self._near(masks.decoder(tokens.shape[1], present=present, segments=segments), order, order)
+        mask = masks.decoder(tokens.shape[1], present=present, segments=segments)
+        mask = each_kind(mask if reach is None else mask & masks.window(order, order, reach) for reach in self.windows)
         rotate = self.rotary(order if positions is None else positions)
         x, _ = self.blocks(self._embed(tokens), mask=mask, rotate=rotate, key=key)
         return self.norm(x)
@@ -82,18 +84,15 @@ class Llama:
         return logits if self.cap is None else self.cap * jnp.tanh(logits / self.cap)
 
     def start(self, batch: int, length: int) -> Memory:
-        return Memory(self.blocks.caches(batch, length, dtype=self.tokens.table.dtype), Slots.empty(batch, length))
+        blocks = self.blocks.caches(batch, length, dtype=self.tokens.table.dtype, windows=self.windows)
+        return Memory(blocks, Slots.empty(batch, length))
 
     def decode(self, tokens: Array, memory: Memory, present: Array | None = None) -> tuple[Array, Memory]:
         positions, slots = memory.slots.take(tokens, present)
-        mask = self._near(masks.before(positions, slots.positions), positions, slots.positions)
-        x, blocks = self.blocks(self._embed(tokens), cache=memory.blocks, rotate=self.rotary(positions), mask=mask)
+        mask = each_kind(visible(positions, memory.slots, slots, reach) for reach in self.windows)
+        x, blocks = self.blocks(self._embed(tokens), cache=memory.blocks, rotate=self.rotary(positions), mask=mask,
+                                positions=positions)
         return self.logits(self.norm(x)), Memory(blocks, slots)
-
-    def _near(self, mask: Array, queries: Array, keys: Array) -> Array | tuple[Array, ...]:
-        """One mask for each kind of layer, or the only one."""
-        near = [mask if reach is None else mask & masks.window(queries, keys, reach) for reach in self.windows]
-        return tuple(near) if len(near) > 1 else near[0]
 
     def _embed(self, tokens: Array) -> Array:
         x = self.tokens(tokens)

@@ -4,6 +4,7 @@ Pre-norm blocks without biases, rotary positions, gated GELU, and layers that se
 their neighbourhood, each kind with a rotary base of its own. The first block reads the normalised embeddings as they are.
 """
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from flax import struct
 from transformer import masks
 from transformer.attention import Attention
 from transformer.layers import Activation, Embedding, GatedMlp, Identity, LayerNorm, Linear, dropout, gelu, static
+from transformer.models.bi_encoder import first
 from transformer.positions import Rotary
 from transformer.sharding import shard
 from transformer.stack import PreNorm, Stack
@@ -34,6 +36,12 @@ class Size:
     @property
     def head(self) -> int:
         return self.embed // self.heads
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassSize:
+    embed: int
+    classes: int
 
 
 @struct.dataclass
@@ -105,3 +113,52 @@ class Masked:
         """Logits over the vocabulary of the word at each vector."""
         logits = self.encoder.tokens.logits(self.norm(self.activation(self.dense(hidden))))
         return shard(logits + self.bias.astype(jnp.float32)[None, None, :], "batch", "length", "vocab")
+
+
+@struct.dataclass
+class TokenClasses:
+    """ModernBERT that says what each token is: logits [b, t, class]."""
+
+    encoder: ModernBert
+    dense: Linear
+    norm: LayerNorm
+    head: Linear
+    activation: Activation = static(gelu)
+
+    @classmethod
+    def of(cls, size: Size, classes: int, epsilon: float = 1e-5, head_activation: Activation = gelu,
+           **choices: Any) -> "TokenClasses":
+        masked = Masked.of(size, epsilon, head_activation, **choices)
+        head = Linear.of(ClassSize(size.embed, classes), "embed -> classes", True, normal(0.02))
+        return cls(masked.encoder, masked.dense, masked.norm, head, head_activation)
+
+    def encode(self, tokens: Array, **context: Array | None) -> Array:
+        return self.encoder.encode(tokens, **context)
+
+    def __call__(self, tokens: Array, **context: Array | None) -> Array:
+        return self.logits(self.encode(tokens, **context))
+
+    def logits(self, hidden: Array) -> Array:
+        return self.head(self.norm(self.activation(self.dense(hidden)))).astype(jnp.float32)
+
+
+@struct.dataclass
+class TextClasses:
+    """ModernBERT that says what kind of text this is: logits [b, class] from the first token, or from the mean of all."""
+
+    tagger: TokenClasses
+    pool: Callable[[Array, Array], Array] = static(first)
+
+    @property
+    def encoder(self) -> ModernBert:
+        return self.tagger.encoder
+
+    def encode(self, tokens: Array, **context: Array | None) -> Array:
+        return self.encoder.encode(tokens, **context)
+
+    def __call__(self, tokens: Array, *, present: Array | None = None, **context: Array | None) -> Array:
+        return self.logits(self.encode(tokens, present=present, **context), present)
+
+    def logits(self, hidden: Array, present: Array | None = None) -> Array:
+        present = jnp.ones(hidden.shape[:2], bool) if present is None else present
+        return self.tagger.logits(self.pool(hidden, present))

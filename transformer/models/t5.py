@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from transformer import masks
-from transformer.attention import Attention, Slots
+from transformer.attention import Attention
+from transformer.caches import Slots
 from transformer.layers import Activation, Embedding, GatedMlp, Head, Mlp, RMSNorm, dropout, gelu_tanh, static
 from transformer.positions import relative_buckets
 from transformer.sharding import shard
@@ -87,6 +88,20 @@ class Side:
 
 
 @struct.dataclass
+class Encoder:
+    """The half of T5 that reads, by itself."""
+
+    tokens: Embedding
+    encoder: Side
+
+    def encode(self, tokens: Array, *, present: Array | None = None, segments: Array | None = None,
+               positions: Array | None = None, key: Array | None = None) -> Array:
+        positions = jnp.arange(tokens.shape[1])[None] if positions is None else positions
+        mask = masks.encoder(present=present, segments=segments)
+        return self.encoder(self.tokens(tokens), queries=positions, keys=positions, mask=mask, key=key)[0]
+
+
+@struct.dataclass
 class T5:
     tokens: Embedding
     encoder: Side
@@ -104,11 +119,8 @@ class T5:
         return cls(Embedding.of(size, initialiser=normal(1.0)), encoder, decoder, None if tied else Head.of(size),
                    tied if scaled is None else scaled)
 
-    def encode(self, source: Array, *, present: Array | None = None, segments: Array | None = None,
-               positions: Array | None = None, key: Array | None = None) -> Array:
-        positions = jnp.arange(source.shape[1])[None] if positions is None else positions
-        mask = masks.encoder(present=present, segments=segments)
-        return self.encoder(self.tokens(source), queries=positions, keys=positions, mask=mask, key=key)[0]
+    def encode(self, source: Array, **context: Array | None) -> Array:
+        return Encoder(self.tokens, self.encoder).encode(source, **context)
 
     def __call__(self, source: Array, target: Array, **context: Array | None) -> Array:
         return self.logits(self.hidden(source, target, **context))

@@ -56,10 +56,12 @@ class ViT:
     @classmethod
     def of(cls, size: Size, dropout: float = 0.0, epsilon: float = 1e-12, activation: Activation = gelu,
            bias: bool = True) -> "ViT":
+        """`bias` is of queries, keys and values; all else has one in any case."""
         initialiser = normal(0.02)
+        asking = Attention.of(size, bias=bias, initialiser=initialiser, dropout=dropout)
         block = PreNorm(
             attention_norm=LayerNorm.of(size, epsilon),
-            attention=Attention.of(size, bias=bias, initialiser=initialiser, dropout=dropout),
+            attention=dataclasses.replace(asking, out=Linear.of(size, "heads head -> embed", True, initialiser)),
             mlp_norm=LayerNorm.of(size, epsilon),
             mlp=Mlp.of(size, activation, initialiser=initialiser),
             dropout=dropout)

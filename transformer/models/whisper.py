@@ -10,9 +10,11 @@ import jax.numpy as jnp
 from flax import struct
 
 from transformer import masks
-from transformer.attention import Attention, Slots
+from transformer.attention import Attention
+from transformer.caches import Slots
 from transformer.convolution import Convolution
 from transformer.layers import Activation, Embedding, LayerNorm, Linear, Mlp, dropout, gelu, static
+from transformer.positions import counted
 from transformer.sharding import shard
 from transformer.stack import Memory, PreNorm, Stack
 from transformer.weights import normal
@@ -71,11 +73,10 @@ class Ear:
     blocks: Stack
     norm: LayerNorm
     dropout: float = static(0.0)
-    activation: Activation = static(gelu)
 
     def __call__(self, frames: Array, key: Array | None = None) -> Array:
         keys = (None, None) if key is None else jax.random.split(key)
-        x = self.activation(self.second(self.activation(self.first(frames))))
+        x = gelu(self.second(gelu(self.first(frames))))  # whatever the blocks' activation
         x = x + self.positions.table.astype(x.dtype)[None, : x.shape[1]]
         x = shard(dropout(x, self.dropout, keys[0]), "batch", "length", "embed")
         return self.norm(self.blocks(x, key=keys[1])[0])
@@ -96,9 +97,14 @@ class Whisper:
         ear = Ear(Convolution.of(size, "3 mels -> embed", initialiser=initialiser),
                   Convolution.of(size, "3 embed -> embed", stride=2, initialiser=initialiser),
                   Embedding.of(size, "frames embed", fixed_positions),
-                  Stack.of(_block(size, False, activation, dropout), size.layers), LayerNorm.of(size), dropout, activation)
+                  Stack.of(_block(size, False, activation, dropout), size.layers), LayerNorm.of(size), dropout)
         return cls(ear, Embedding.of(size), Embedding.of(size, "length embed"),
                    Stack.of(_block(size, True, activation, dropout), decoder_layers or size.layers), LayerNorm.of(size), dropout)
+
+    @property
+    def longest(self) -> int:
+        """How many positions it has."""
+        return self.positions.table.shape[0]
 
     def encode(self, frames: Array, *, present: Array | None = None, key: Array | None = None) -> Array:
         """What was heard, of frames [b, t, mels]. Silence is padding enough: all of it is attended to."""
@@ -112,7 +118,7 @@ class Whisper:
         """The decoder's final stream; `target` is what it is fed: the answer, shifted right."""
         keys = (None,) * 3 if key is None else jax.random.split(key, 3)
         memory = self.encode(source, key=keys[0])
-        x = self._embed(target, jnp.arange(target.shape[1])[None], keys[1])
+        x = self._embed(target, counted(target.shape[1], self.longest), keys[1])
         x, _ = self.blocks(x, mask=masks.decoder(target.shape[1], present=target_present), memory=memory, key=keys[2])
         return self.norm(x)
 

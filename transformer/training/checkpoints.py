@@ -1,7 +1,9 @@
 """Checkpoints: saved in the background, whole or not at all, and restored onto any mesh."""
+import contextlib
 import errno
 import json
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ _policies: Any = ocp.training.preservation_policies
 _every: Any = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNREADABLE = (OSError, ValueError, KeyError, TypeError)  # what reading a damaged checkpoint may raise
 SIGNS = ("No space left", "File too large", "Disk quota", "RESOURCE_EXHAUSTED")
 
 
@@ -62,7 +65,7 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """The step with the lowest held-out loss."""
-        losses: dict[int, Any] = {c.step: c.metrics["loss"] for c in self._checkpointer.checkpoints if isinstance(c.metrics, dict)}
+        losses = _losses(self._checkpointer)
         return min(losses, key=lambda step: losses[step]) if losses else None
 
     def restore(self, promised: Any, step: int | None = None) -> Any:
@@ -70,24 +73,14 @@ class Checkpoints:
         wanted = self.steps()[::-1] if step is None else [step]
         for number in wanted:
             try:
-                return self._load(number, promised)
+                return _loaded(self._checkpointer, self.folder, number, promised)
             except Mistake:
                 raise
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except UNREADABLE as error:
                 machine.say(f"checkpoint {number} in {self.folder} is damaged ({_reason(error)}); "
                             f"put aside as damaged-{number}, trying the one before it")
                 self._put_aside(number)
         raise Mistake(f"no checkpoint in {self.folder} can be restored ({len(wanted)} tried); start the run again without --resume")
-
-    def _load(self, step: int, promised: Any) -> Any:
-        saved = self._checkpointer.metadata(step).metadata
-        there, here = ({name: leaf.shape for name, leaf in named(tree).items()} for tree in (saved, promised))
-        if not there:
-            raise ValueError("its arrays cannot be read")
-        if there != here:
-            raise Mistake(f"checkpoint {step} in {self.folder} is of another model or optimizer: {_difference(there, here)}; "
-                          f"resume with the knobs it was begun with, or start a new run without --resume")
-        return self._checkpointer.load(step, promised)
 
     def _put_aside(self, step: int) -> None:
         """Makes room for another checkpoint of this step, and deletes nothing that a person may want to look at."""
@@ -95,6 +88,43 @@ class Checkpoints:
             (self.folder / str(step)).rename(self.folder.parent / f"damaged-{step}")
         machine.meet(f"damaged {step}")
         self._checkpointer.reload()
+
+
+def best_of(folder: Path, promised: Any) -> Any:
+    """The state with the lowest held-out loss, or without one the newest. The run may still be going on: its folder is only read."""
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    reasons = []
+    try:
+        with contextlib.closing(ocp.training.Checkpointer(str(folder.absolute()))) as checkpointer:
+            losses = _losses(checkpointer)
+            steps = sorted((c.step for c in checkpointer.checkpoints), key=lambda step: (losses.get(step, math.inf), -step))
+            for step in steps:
+                try:
+                    return _loaded(checkpointer, folder, step, promised)
+                except Mistake:
+                    raise
+                except UNREADABLE as error:
+                    reasons.append(f"{step}: {_reason(error)}")
+    except json.JSONDecodeError as error:  # what a killed machine left of a checkpoint's metrics
+        reasons.append(str(error))
+    raise Mistake(f"no checkpoint in {folder} can be read ({'; '.join(reasons) or 'there is none yet'}); "
+                  f"let the run get as far as its first, or go on with it by --resume")
+
+
+def _losses(checkpointer: Any) -> dict[int, float]:
+    """The held-out loss of each checkpoint that has one."""
+    return {c.step: c.metrics["loss"] for c in checkpointer.checkpoints if isinstance(c.metrics, dict)}
+
+
+def _loaded(checkpointer: Any, folder: Path, step: int, promised: Any) -> Any:
+    saved = checkpointer.metadata(step).metadata
+    there, here = ({name: leaf.shape for name, leaf in named(tree).items()} for tree in (saved, promised))
+    if not there:
+        raise ValueError("its arrays cannot be read")
+    if there != here:
+        raise Mistake(f"checkpoint {step} in {folder} is of another model or optimizer: {_difference(there, here)}; "
+                      f"resume with the knobs it was begun with, or start a new run without --resume")
+    return checkpointer.load(step, promised)
 
 
 @contextmanager

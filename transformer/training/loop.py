@@ -22,7 +22,7 @@ from transformer.sharding import spec, use, ways
 from transformer.stack import POLICIES
 from transformer.training.experiment import Experiment
 from transformer.training.step import State, born, state_shardings, step_of
-from transformer.weights import cast_floats, describe
+from transformer.weights import cast_floats, describe, holds
 
 PATIENCE = 3  # refused steps in a row
 DTYPES = ("float32", "bfloat16", "float16")
@@ -75,7 +75,7 @@ def _lose_patience(number: int, metrics: Mapping[str, jax.Array]) -> None:
 def begin(experiment: Experiment, seed: int, mesh: Mesh | None = None) -> State:
     """The state at step zero, born where it will live."""
     with use(mesh):
-        return jax.jit(partial(born, experiment, seed), out_shardings=_places(experiment, mesh))()
+        return jax.jit(partial(born, experiment, seed), out_shardings=_places(experiment, mesh))(holds(experiment.model))
 
 
 def promised(experiment: Experiment, mesh: Mesh | None = None) -> State:

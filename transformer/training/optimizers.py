@@ -56,8 +56,11 @@ def muon(spec: Any, rate: Rate, momentum: float = 0.95, decay: float = 0.1, adam
 
 def assemble(direction: optax.GradientTransformation, rate: Rate, *, clip: float | None = 1.0, decay: float = 0.0,
              decayed: Sequence[str] = MATRICES, rates: Mapping[str, float] | None = None,
-             frozen: Sequence[str] = ()) -> optax.GradientTransformation:
-    """Clip, direction, decay of what is named in `decayed`, then the rate, times that of the first pattern in `rates`."""
+             frozen: Sequence[str] = (), only: Sequence[str] = ()) -> optax.GradientTransformation:
+    """Clip, direction, decay of what is named in `decayed`, then the rate, times that of the first pattern in `rates`.
+
+    What is `frozen` stays as it is; where it says `only`, all else does too.
+    """
 
     def own_rate(updates: Any) -> Any:
         return by_name(updates, lambda name: next((r for p, r in (rates or {}).items() if fnmatch(name, p)), 1.0))
@@ -69,14 +72,20 @@ def assemble(direction: optax.GradientTransformation, rate: Rate, *, clip: float
         optax.stateless(lambda updates, params: jax.tree.map(lambda u, r: u * r, updates, own_rate(updates)))
         if rates else optax.identity(),
         optax.scale_by_learning_rate(rate))
-    if not frozen:
+    if not frozen and not only:
         return learning
 
     def label(params: Any) -> Any:
-        _check(params, frozen)
-        return by_name(params, lambda name: "frozen" if _any(name, frozen) else "learning")
+        _check(params, "frozen", frozen)
+        _check(params, "only", only)
+        return by_name(params, lambda name: "learning" if learns(name, frozen, only) else "frozen")
 
     return optax.partition({"learning": learning, "frozen": optax.set_to_zero()}, label)
+
+
+def learns(name: str, frozen: Sequence[str] = (), only: Sequence[str] = ()) -> bool:
+    """Whether a weight of this name is trained."""
+    return not _any(name, frozen) and (not only or _any(name, only))
 
 
 def by_name(tree: Any, value: Callable[[str], Any]) -> Any:
@@ -122,7 +131,7 @@ def _any(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def _check(params: Any, patterns: Sequence[str]) -> None:
+def _check(params: Any, what: str, patterns: Sequence[str]) -> None:
     for pattern in patterns:
         if not any(fnmatch(name, pattern) for name in named(params)):
-            raise Mistake(f"frozen {pattern!r} matches no weight; there are {', '.join(sorted(named(params)))}")
+            raise Mistake(f"{what} {pattern!r} matches no weight; there are {', '.join(sorted(named(params)))}")

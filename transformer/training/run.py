@@ -10,31 +10,29 @@ import contextlib
 import dataclasses
 import inspect
 import json
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-from jax.sharding import Mesh
 
-from transformer import costs, knobs
+from transformer import knobs
 from transformer.mistakes import Mistake
 from transformer.pages import huge_pages
 from transformer.sharding import mesh_of
 from transformer.training import machine
-from transformer.training.checkpoints import Checkpoints, DiskFull, room_in
-from transformer.training.experiment import Experiment
-from transformer.training.loop import Diverged, Step, begin, evaluate, examine, promised, train
-from transformer.training.records import Records, curve
-from transformer.training.step import State
+from transformer.training.checkpoints import DiskFull
+from transformer.training.experiment import Experiment, Stages, stages
+from transformer.training.loop import Diverged, examine
+from transformer.training.stage import Outcome, Setting, followed
 from transformer.weights import count
 
-Build = Callable[..., Experiment]
-GLANCE = 16  # held-out batches looked at on the way; the result is measured on all of them
+Build = Callable[..., Experiment | Stages]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +63,9 @@ def guarded(command: Callable[[], int]) -> int:
     except (DiskFull, Diverged) as trouble:
         print(trouble, file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read what was printed has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("interrupted; what was saved before can go on with --resume", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -84,124 +85,77 @@ def _main(build: Build, arguments: Sequence[str]) -> int:
 def help_of(build: Build) -> str:
     """The experiment's story, its knobs, and those of every run."""
     story = inspect.getdoc(inspect.getmodule(build)) or ""
-    lines = [f"  --{name} {p.default}" for function in (build, run) for name, p in knobs.knobs_of(function).items()]
+    lines = [f"  --{name.rstrip('_')} {p.default}" for function in (build, run) for name, p in knobs.knobs_of(function).items()]
     return "\n".join([story, "", "knobs:", *lines])
 
 
 def run(build: Build, given: Mapping[str, Any], *, seed: int = 0, mesh: str | None = None,
-        resume: bool = False, check: bool = False, dtype: str | None = None, remat: str | None = None,
+        resume: bool = False, check: bool = False, smoke: bool = False, dtype: str | None = None, remat: str | None = None,
         accumulate: int | None = None, runs: Path = Path("runs"), coordinator: str | None = None,
         processes: int | None = None, process: int | None = None) -> Result:
-    """Runs the experiment that `build` makes of the given knobs, in runs/<name>/<time>.
+    """Runs the experiment that `build` makes of the given knobs, stage by stage, in runs/<name>/<time>.
 
-    `check` is for the caller: it turns a missed threshold into exit status 1.
+    `check` is for the caller: it turns a missed threshold into exit status 1. `smoke` runs all of it at toy size, with
+    what the experiment's file gives as SMOKE under the given knobs, to see that it works.
     """
     machine.remember_compilations()
     machine.join(coordinator, processes, process)
-    name, options = _name(build), {"seed": seed, "dtype": dtype, "remat": remat, "accumulate": accumulate}
+    name, options = _name(build), {"seed": seed, "dtype": dtype, "remat": remat, "accumulate": accumulate, "smoke": smoke or None}
     folder = _latest(runs / name) if resume else None
     if folder is not None:
         given, options = _begun(folder, given, options)
-    given = knobs.fitted(given, build)
-    changes = {option: value for option, value in options.items() if option != "seed" and value is not None}
-    experiment = dataclasses.replace(build(**given), **changes)
+    small: dict[str, Any] = {}
+    if options["smoke"]:
+        small = getattr(inspect.getmodule(build), "SMOKE", {})
+        jax.config.update("jax_disable_most_optimizations", True)  # it compiles far more than it computes
+    given = knobs.fitted({**small, **given}, build)
+    changes = {option: options[option] for option in ("dtype", "remat", "accumulate") if options[option] is not None}
     # Several processes always train one model: without a mesh each would train its own.
     grid = mesh_of(mesh or "data=-1") if mesh or jax.process_count() > 1 else None
-    examine(experiment, grid)
+    program, outcomes, began = stages(build(**given)), [], time.perf_counter()
+    experiment = next(program)
+    examine(dataclasses.replace(experiment, **changes), grid)
     if folder is None:
         folder = _new(runs / name)
         _write_down(folder, build, given, options)
-    began = time.perf_counter()
-    with room_in(folder), Checkpoints(folder / "checkpoints") as checkpoints:
-        if checkpoints.steps():
-            state = checkpoints.restore(promised(experiment, grid))
-            _write_down(folder, build, given, options)  # now that they are known to fit
-        else:
-            state = begin(experiment, options["seed"], grid)
-        machine.say(f"{name}: {count(experiment.model):,} parameters, {experiment.steps} steps on "
-                    f"{machine.describe(_devices(grid))}{f', from step {int(state.step)}' if int(state.step) else ''}; {folder}")
-        last, stopped = _follow(experiment, options["seed"], grid, state, folder, checkpoints)
-        if stopped:
-            machine.say(f"stopped and saved at step {last.number}; go on with --resume")
-            return Result(folder, last.number, {}, met=False, stopped=stopped)
-        return _finish(experiment, name, folder, last, grid, time.perf_counter() - began)
+    setting = Setting(name, folder, options["seed"], grid, bool(options["smoke"]))
+    with contextlib.suppress(StopIteration):
+        while True:
+            outcome = followed(dataclasses.replace(experiment, **changes), setting,
+                               lambda: _write_down(setting.folder, build, given, options))
+            if outcome.stopped:
+                return Result(folder, outcome.step, {}, met=False, stopped=outcome.stopped)
+            outcomes.append((experiment, outcome))
+            experiment = program.send(outcome.trained)
+    return _finish(outcomes, setting, build, given, time.perf_counter() - began)
 
 
-def _follow(experiment: Experiment, seed: int, mesh: Mesh | None, state: State, folder: Path,
-            checkpoints: Checkpoints) -> tuple[Step, int]:
-    """Goes through the steps, to the last or to the one after a signal: writes down, evaluates and saves now and then."""
-    start, every, stopped = int(state.step), max(experiment.steps // 10, 1), 0
-    peak = costs.peak(jax.local_devices()[0]) * _devices(mesh)
-    last, unwritten, vote = Step(start, state, {}, {}, 0), [], 0
-    with _records(folder, start, experiment.steps) as records, _signals() as heard:
-        for last in train(experiment, seed=seed, mesh=mesh, state=state):
-            unwritten.append(last)
-            done = last.number == experiment.steps
-            # All processes stop at the same step: each tells the others what it heard, and reads the answer a step later.
-            vote, stopped = machine.highest(max(heard, default=0)), 0 if done else int(vote)
-            saving = done or stopped or last.number % every == 0
-            # Numbers are read a step late, so that the device never waits; what is saved has them all written down.
-            while len(unwritten) > (0 if saving else 1):
-                _record(records, folder, unwritten.pop(0), experiment.rows, peak)
-            if stopped:
-                checkpoints.save(last.number, last.state)
-                break
-            if saving:
-                held = evaluate(experiment, last.state.best, mesh, GLANCE)
-                if records:
-                    records.write(last.number, {f"held_out{'' if k == 'loss' else '_' + k}": v for k, v in held.items()})
-                checkpoints.save(last.number, last.state, held["loss"])
-        checkpoints.wait()
-    return last, stopped
-
-
-def _records(folder: Path, start: int, steps: int) -> contextlib.AbstractContextManager[Records | None]:
-    """The first process writes; what the others compute is the same."""
-    return Records(folder, start, steps) if jax.process_index() == 0 else contextlib.nullcontext()
-
-
-def _record(records: Records | None, folder: Path, step: Step, rows: int, peak: float) -> None:
-    values = {name: float(value) for name, value in step.metrics.items()}
-    if values["refused"]:
-        kept = folder / f"refused-{step.number}{f'-process-{jax.process_index()}' if jax.process_count() > 1 else ''}.npz"
-        np.savez(kept, **step.batch)  # pyright: ignore[reportArgumentType]
-        machine.say(f"step {step.number} refused: loss {values['loss']:.4g}, gradient norm {values['norm']:.4g}; "
-                    f"its batch is in {kept}")
-    if records:
-        records.write(step.number, values)
-        tokens = sum(rows * step.batch[name][0].size for name in ("tokens", "source", "target") if name in step.batch)
-        records.progress(step.number, values["loss"], tokens, step.flops / peak)
-
-
-def _finish(experiment: Experiment, name: str, folder: Path, last: Step, mesh: Mesh | None, seconds: float) -> Result:
-    """Measures the trained model on all held-out examples, shows what there is to see, writes result.json."""
-    model = last.state.best
-    values = evaluate(experiment, model, mesh)
-    for measure in experiment.measures:
-        values.update(measure(model, values))
-    expects = experiment.expects
-    met = expects is None or expects.met(values[expects.measure])
-    baseline = expects.baseline() if expects and callable(expects.baseline) else expects and expects.baseline
-    story = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-    headline = story
-    if expects is not None:
-        headline = f"{expects.measure} {values[expects.measure]:.4f}, baseline {baseline:.4f}"
-        story = f"{headline}, threshold {expects.threshold:.4f} {'met' if met else 'MISSED'}; {story}"
-    seen = machine.gathered(model) if experiment.shows else None
+def _finish(outcomes: Sequence[tuple[Experiment, Outcome]], setting: Setting, build: Build, given: Mapping[str, Any],
+            seconds: float) -> Result:
+    """What all stages came to, as result.json and in a sentence; the last one's numbers are the run's."""
+    changed = {name: str(value) for name, value in given.items() if value != knobs.knobs_of(build)[name].default}
+    experiment, last = outcomes[-1]
+    judged = [one for _, outcome in outcomes for one in outcome.judged]
+    met = all(one.met for one in judged) or setting.smoke
+    values = dict(last.trained.values)
     if jax.process_index() == 0:
-        for show in experiment.shows:
-            print(show(seen, folder))
-        curve(folder, f"{name}: {headline}")
-        (folder / "result.json").write_text(json.dumps({
-            "name": name, "values": values, "expects": expects and {**vars(expects), "baseline": baseline}, "met": met,
-            "step": last.number, "minutes": seconds / 60, "parameters": count(experiment.model),
-            "machine": machine.describe(_devices(mesh))}, indent=1) + "\n")
-    machine.say(f"{name}: {story}; {seconds / 60:.1f} minutes; {folder}")
-    return Result(folder, last.number, values, met)
+        (setting.folder / "result.json").write_text(json.dumps({
+            "name": setting.name, "shape": Path(inspect.getfile(build)).parent.name, "loss": _loss(experiment),
+            "corpus": experiment.corpus, "values": values, "expects": [vars(one) for one in judged], "met": met,
+            "stages": {stage.stage: dict(outcome.trained.values) for stage, outcome in outcomes if stage.stage},
+            "step": last.step, "seed": setting.seed, "smoke": setting.smoke, "changed": changed, "minutes": seconds / 60,
+            "parameters": count(experiment.model), "machine": machine.describe(setting.devices)}, indent=1) + "\n")
+    said = [str(one) for one in judged] or [f"loss {values['loss']:.4f}"]
+    machine.say(f"{setting.name}: {'; '.join(said)}; {seconds / 60:.1f} minutes; {setting.folder}")
+    return Result(setting.folder, last.step, values, met)
 
 
-def _devices(mesh: Mesh | None) -> int:
-    return 1 if mesh is None else mesh.size
+def _loss(experiment: Experiment) -> str:
+    """What it learned by, as it is called in losses.py."""
+    loss: Any = experiment.loss
+    while isinstance(loss, partial):
+        loss = loss.func
+    return getattr(loss, "__name__", type(loss).__name__)
 
 
 def _name(build: Build) -> str:
@@ -245,26 +199,14 @@ def _write_down(folder: Path, build: Build, given: Mapping[str, Any], options: M
     """The experiment's own source and all its knobs, so that the run can be understood and resumed."""
     if jax.process_index() == 0:
         every = {**{name: knob.default for name, knob in knobs.knobs_of(build).items()}, **given}
-        (folder / "knobs.json").write_text(json.dumps({"experiment": every, "run": options}, indent=1, default=str) + "\n")
+        written = {"experiment": every, "run": options, **_origin(build)}
+        (folder / "knobs.json").write_text(json.dumps(written, indent=1, default=str) + "\n")
         file, copy = Path(inspect.getfile(build)), folder / "experiment.py"
         if not copy.exists():
             with contextlib.suppress(OSError):  # what was typed at a prompt has no source
                 copy.write_text(file.read_text() if file.exists() else inspect.getsource(build))
 
 
-@contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collects Ctrl-C and SIGTERM, so that a step is finished and saved; a second one ends at once."""
-    heard: list[int] = []
-
-    def hear(number: int, frame: Any) -> None:
-        if heard:
-            raise KeyboardInterrupt
-        heard.append(number)
-
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield heard
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _origin(build: Build) -> dict[str, str]:
+    """The name of the function, and the folder of its file, where it may have neighbours that it imports."""
+    return {"build": build.__name__, "folder": str(Path(inspect.getfile(build)).absolute().parent)}

@@ -5,10 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from grain import MapDataset
 
+from transformer.data.batches import held_out_batches
 from transformer.data.examples import Example
 from transformer.data.tokenizers import Tokenizer
-from transformer.decoding.sampling import continued
+from transformer.decoding import Sample, generate
+from transformer.losses import Batch, Loss
 from transformer.training.experiment import Measure, Show
 
 
@@ -16,10 +19,10 @@ def continuation(tokenizer: Tokenizer, prompt: str, count: int, temperature: flo
     """How a decoder goes on from a prompt."""
 
     def show(model: Any, folder: Path) -> str:
-        tokens = jnp.asarray(tokenizer.encode(prompt))[None]
-        memory = model.start(1, tokens.shape[1] + count)
-        text = jax.jit(continued, static_argnums=3)(model, tokens, memory, count, jax.random.key(0), temperature)
-        return f"{prompt}|{tokenizer.decode(text[0].tolist())}"
+        tokens = tokenizer.encode(prompt)
+        room = (getattr(model, "longest", None) or len(tokens) + count) - len(tokens)
+        text = generate(model, [tokens], most=min(count, room), strategy=Sample(temperature))
+        return f"{prompt}|{tokenizer.decode(text.tokens[0, 0])}"
 
     return show
 
@@ -47,10 +50,9 @@ def answer(tokenizer: Tokenizer, example: Example) -> Show:
 
     def show(model: Any, folder: Path) -> str:
         source, present = jnp.asarray(example["source"])[None], jnp.asarray(example["present"])[None]
-        memory = model.start(model.encode(source, present=present), len(example["labels"]), present)
-        begin = jnp.asarray(example["target"])[None, :1]
-        text = jax.jit(continued, static_argnums=3)(model, begin, memory, len(example["labels"]))
-        lines = (("source", example["source"]), ("truth ", example["labels"]), ("model ", text[0]))
+        memory = jax.jit(lambda model: model.encode(source, present=present))(model)
+        text = generate(model, [example["target"][:1]], most=len(example["labels"]), memory=memory, seen=present)
+        lines = (("source", example["source"]), ("truth ", example["labels"]), ("model ", text.tokens[0, 0]))
         return "\n".join(f"{name}: {tokenizer.decode([int(i) for i in ids], specials=True)}" for name, ids in lines)
 
     return show
@@ -61,5 +63,22 @@ def rescaled(name: str, of: str, factor: float) -> Measure:
 
     def measure(model: Any, held_out: Mapping[str, float]) -> dict[str, float]:
         return {name: held_out[of] * factor}
+
+    return measure
+
+
+def on(dataset: MapDataset, loss: Loss, rows: int, prefix: str) -> Measure:
+    """The numbers of another loss or on other data, their names beginning with `prefix`."""
+
+    @jax.jit
+    def sums(model: Any, batch: Batch) -> dict[str, tuple[jax.Array, jax.Array]]:
+        total, weight, metrics = loss(model, batch, None)
+        return {"loss": (total, weight), **metrics}
+
+    def measure(model: Any, held_out: Mapping[str, float]) -> dict[str, float]:
+        batches = held_out_batches(dataset, rows)
+        found = [sums(model, batches[index] or {}) for index in range(len(batches))]
+        totals = jax.tree.map(lambda *values: float(sum(values)), *found)
+        return {prefix + name: total / max(weight, 1e-8) for name, (total, weight) in totals.items()}
 
     return measure

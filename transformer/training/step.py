@@ -1,6 +1,6 @@
 """One step of training, a pure function: (state, batch) -> (state, metrics)."""
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -35,15 +35,18 @@ class State:
         return self.model if self.average is None else self.average
 
 
-def born(experiment: Experiment, seed: int) -> State:
-    """The state before the first step. Under `jit` with `state_shardings`, nothing ever exists unsharded."""
+def born(experiment: Experiment, seed: int, held: Mapping[str, Array] | None = None) -> State:
+    """The state before the first step. Under `jit` with `state_shardings`, nothing ever exists unsharded.
+
+    held: the weights to go on from, by name; under `jit`, given as arguments so that they are no constants of the program.
+    """
     def arranged(stack: Stack) -> Stack:
         unroll = experiment.unroll
         if unroll is None:
             unroll = jax.default_backend() == "cpu" and len(stack) <= 12
         return dataclasses.replace(stack, remat=experiment.remat, unroll=unroll)
 
-    model = initialise(edit(experiment.model, Stack, arranged), jax.random.key(seed))
+    model = initialise(edit(experiment.model, Stack, arranged), jax.random.key(seed), held)
     zero = jnp.zeros((), jnp.int32)
     return State(zero, model, experiment.optimizer.init(model), model if experiment.average else None, jnp.zeros(()), zero)
 

@@ -1,0 +1,80 @@
+"""All results in one table: `python -m experiments report` gathers what runs wrote and writes RESULTS.md.
+
+What was gathered before stays in results.jsonl, beside this file, so that a table needs no run to be kept.
+"""
+import json
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+KEPT = HERE / "results.jsonl"
+SHAPES = ("embeddings", "encoders", "decoders", "encoder_decoders", "workflows")
+HEAD = """# Results
+
+Every system that has been measured, by `python -m experiments NAME --seed N`, as written by `python -m experiments report`: the least, the median
+and the greatest value over its seeds, on data held out. A threshold is what `--check` asks for; the baseline is computed
+from the same data. Minutes are the median's, on {machine}.
+
+| system | shape | loss | data | measure | value | threshold | baseline | seeds | minutes |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+
+Result = dict[str, Any]
+
+
+def report(runs: Path = Path("runs"), out: Path = Path("RESULTS.md")) -> None:
+    """Gathers the finished runs below a folder, keeps the latest of each system and seed, and writes the table."""
+    kept = {(one["name"], one["seed"]): one for one in [*_lines(KEPT), *_finished(runs)]}
+    results = sorted(kept.values(), key=lambda one: (_place(one), one["name"], one["seed"]))
+    KEPT.write_text("".join(json.dumps(one) + "\n" for one in results))
+    text = table(results)
+    out.write_text(text)
+    print(text)
+
+
+def table(results: Iterable[Result]) -> str:
+    """One row for each number that a system is held to."""
+    systems: dict[str, list[Result]] = {}
+    for one in results:
+        systems.setdefault(one["name"], []).append(one)
+    machines = sorted({one["machine"] for runs in systems.values() for one in runs})
+    return HEAD.format(machine="; ".join(machines)) + "".join(row for runs in systems.values() for row in _rows(runs))
+
+
+def _rows(runs: list[Result]) -> Iterable[str]:
+    """The runs of one system with several seeds."""
+    one = runs[-1]
+    minutes = statistics.median(run["minutes"] for run in runs)
+    for at, expected in enumerate(one["expects"]):
+        values = [run["expects"][at]["value"] for run in runs if at < len(run["expects"])]
+        measure = f"{expected['stage']}: {expected['measure']}" if expected["stage"] else expected["measure"]
+        met = all(run["expects"][at]["met"] for run in runs if at < len(run["expects"]))
+        first = [f"`{one['name']}`", one["shape"].replace("_", "-"), one["loss"].replace("_", " "), one["corpus"]] if not at else [""] * 4
+        last = [str(len(runs)), f"{minutes:.1f}"] if not at else ["", ""]
+        threshold = f"{'≥' if expected['above'] else '≤'} {expected['threshold']:.4g}"
+        yield "| " + " | ".join([*first, measure.replace("_", " "), _spread(values), threshold if met else f"**{threshold} missed**",
+                                 f"{expected['baseline']:.4g}", *last]) + " |\n"
+
+
+def _spread(values: list[float]) -> str:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:.4g}" if low == high else f"{low:.4g} / {middle:.4g} / {high:.4g}"
+
+
+def _finished(runs: Path) -> Iterable[Result]:
+    """What whole runs came to, oldest first: those with an experiment's own knobs, or on a file of the user's."""
+    for path in sorted(runs.glob("*/*/result.json")):
+        result = json.loads(path.read_text())
+        if "changed" in result and set(result["changed"]) <= {"file"} and result["expects"] and not result["smoke"]:
+            yield {name: result[name] for name in
+                   ("name", "shape", "loss", "corpus", "expects", "seed", "minutes", "parameters", "machine")}
+
+
+def _lines(path: Path) -> list[Result]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _place(result: Result) -> int:
+    return SHAPES.index(result["shape"]) if result["shape"] in SHAPES else len(SHAPES)

@@ -1,0 +1,1 @@
+"""Workflows: what is built from trained models."""

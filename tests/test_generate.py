@@ -1,0 +1,265 @@
+"""`python -m transformer generate`: any strategy, of any model that can speak; and what cannot work is told in one sentence."""
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from little import experiment
+from test_command_line import told
+from tiny import sharp
+
+from transformer.__main__ import main
+from transformer.data.tokenizers import raw_bytes
+from transformer.decoding import Beams, Greedy, Sample, generate
+from transformer.generate import Rules
+from transformer.huggingface import load, save
+from transformer.models import bert, gpt2, t5
+from transformer.speaker import Speaker
+from transformer.training.run import guarded, run
+from transformer.training.trained import trained
+
+TOKENIZER = raw_bytes(1)
+VOCAB = TOKENIZER.tokens
+SPECS = {
+    "decoder": gpt2.GPT2.of(gpt2.Size(VOCAB, length=64, layers=1, embed=16, heads=2)),
+    "smaller": gpt2.GPT2.of(gpt2.Size(VOCAB, length=64, layers=1, embed=8, heads=2)),
+    "foreign": gpt2.GPT2.of(gpt2.Size(VOCAB + 3, length=64, layers=1, embed=8, heads=2)),
+    "encoder": bert.Pretraining.of(bert.Size(VOCAB, length=16, layers=1, embed=16, heads=2, mlp=16)),
+    "answerer": t5.T5.of(t5.Size(VOCAB, layers=1, embed=16, heads=2, head=8, mlp=16, buckets=8, reach=12))}
+GENERATION = {"decoder": {"eos_token_id": 2, "pad_token_id": 0}, "answerer": {"decoder_start_token_id": 0, "eos_token_id": 2}}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """One directory for each model, as transformers writes it; and one without a tokenizer."""
+    place = tmp_path_factory.mktemp("models")
+    for name, spec in SPECS.items():
+        save(place / name, sharp(spec), TOKENIZER)
+        if name in GENERATION:
+            (place / name / "generation_config.json").write_text(json.dumps(GENERATION[name]))
+    save(place / "mute", sharp(SPECS["decoder"]))
+    return place
+
+
+@pytest.fixture(scope="module")
+def run_of_ours(tmp_path_factory):
+    return run(experiment, {"length": 32}, runs=tmp_path_factory.mktemp("runs"))
+
+
+def said(capsys, place, name, *words):
+    """What the command prints."""
+    assert main(["generate", str(place / name), *words]) == 0
+    out, complained = capsys.readouterr()
+    assert complained == ""
+    return out
+
+
+def ours(place, name, texts, **given):
+    """The same from Python."""
+    model, tokenizer, *_ = load(place / name)
+    found = generate(model, [tokenizer.encode(text) for text in texts], ends=2, **given)
+    return [[tokenizer.decode(text) for text in row] for row in found.texts()], found.scores
+
+
+@pytest.mark.parametrize("words, strategy", [
+    ([], Greedy()), (["--strategy", "greedy"], Greedy()), (["--beams", "3"], Beams(3)),
+    (["--strategy", "beam", "--length-penalty", "0.5", "--early", "full"], Beams(4, length_penalty=0.5, early="full")),
+    (["--groups", "2", "--beams", "2"], Beams(2, groups=2, diversity=0.5))])
+def test_a_strategy_is_named_or_found_out(place, capsys, words, strategy):
+    (((text, *_),), _) = ours(place, "decoder", ["def f"], most=6, strategy=strategy)
+    assert said(capsys, place, "decoder", "--prompt", "def f", "--most", "6", *words) == f"def f{text}\n"
+
+
+def test_samples_are_those_of_their_seed(place, capsys):
+    words = ["--prompt", "ab", "--most", "6", "--top-p", "0.9", "--temperature", "1.5", "--count", "3"]
+    first, other = (said(capsys, place, "decoder", *words, "--seed", seed) for seed in "12")
+    assert first == said(capsys, place, "decoder", *words, "--seed", "1") != other
+    key = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(1), np.arange(1))
+    (texts,), (scores,) = ours(place, "decoder", ["ab"], most=6, strategy=Sample(1.5, top_p=0.9, count=3), key=key)
+    assert first == "".join(f"--- {n}: score {score:.3f}\nab{text}\n" for n, (text, score) in enumerate(zip(texts, scores, strict=True), 1))
+
+
+@pytest.mark.parametrize("words", [[], ["--strategy", "sample", "--seed", "5"]])
+def test_a_text_is_the_same_as_it_is_written(place, capsys, words):
+    words = ["--prompt", "hä", "--most", "8", *words]
+    assert said(capsys, place, "decoder", *words, "--stream") == said(capsys, place, "decoder", *words)
+
+
+@pytest.mark.slow
+def test_a_file_of_prompts_gives_a_line_for_each(place, capsys, tmp_path):
+    texts = ["a", "a much longer prompt", "two"]
+    (tmp_path / "prompts.txt").write_text("\n".join(texts) + "\n\n")
+    for count, words in ((1, ["--most", "5"]), (2, ["--most", "5", "--strategy", "sample", "--count", "2"])):
+        said(capsys, place, "decoder", "--file", str(tmp_path / "prompts.txt"), "--out", str(tmp_path / "out.jsonl"), "--rows", "2", *words)
+        lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+        assert [line["prompt"] for line in lines] == texts
+        assert all(len(line[name]) == count for line in lines for name in ("texts", "scores", "tokens"))
+        alone = said(capsys, place, "decoder", "--prompt", texts[0], *words)
+        assert all(f"{texts[0]}{text}\n" in alone for text in lines[0]["texts"])
+    greedy = said(capsys, place, "decoder", "--file", str(tmp_path / "prompts.txt"), "--most", "5")
+    expected, scores = ours(place, "decoder", texts, most=5)
+    assert [json.loads(line)["texts"] for line in greedy.splitlines()] == expected
+    np.testing.assert_allclose([json.loads(line)["scores"] for line in greedy.splitlines()], scores, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_source_is_answered(place, capsys):
+    model, tokenizer, *_ = load(place / "answerer")
+    source = tokenizer.encode("what is it")[None]
+    found = generate(model, [[0]], most=6, ends=2, memory=jax.jit(lambda model: model.encode(source))(model), strategy=Beams(2))
+    assert said(capsys, place, "answerer", "--prompt", "what is it", "--beams", "2", "--most", "6") == tokenizer.decode(found.texts()[0][0]) + "\n"
+
+
+def test_tokens_go_in_and_out_without_a_tokenizer(place, capsys):
+    out = said(capsys, place, "mute", "--tokens", "5, 6,7", "--most", "4")
+    assert out.startswith("5 6 7 ") and len(out.split()) == 7
+    assert said(capsys, place, "mute", "--tokens", "5 6 7", "--most", "4", "--stream") == out
+
+
+def test_rules_are_kept(place, capsys):
+    words = ["--tokens", "70", "--most", "12", "--no-repeat", "1"]
+    out = said(capsys, place, "mute", *words).split()
+    assert len(set(out)) == len(out) == 13
+    own = Speaker("a", None, TOKENIZER, {})
+    a, b, space = TOKENIZER.encode("ab ").tolist()
+    assert Rules(bad_words="a, b", min_new=3, repetition_penalty=1.5).settings(own) == {
+        "bad_words_ids": [[space, a], [space, b], [a], [b]], "min_new_tokens": 3, "repetition_penalty": 1.5}
+
+
+@pytest.mark.slow
+def test_the_file_says_what_nobody_else_does(place, capsys, tmp_path):
+    """Beams, lengths and rules of generation_config.json hold, and what is given comes before them."""
+    shutil.copytree(place / "decoder", tmp_path / "own")
+    (tmp_path / "own" / "generation_config.json").write_text(json.dumps(
+        {"eos_token_id": 2, "num_beams": 3, "early_stopping": True, "max_new_tokens": 4, "suppress_tokens": [70], "temperature": 0.5}))
+    as_file = said(capsys, tmp_path, "own", "--prompt", "def")
+    given = ["--prompt", "def", "--most", "4"]
+    assert as_file == said(capsys, tmp_path, "own", *given, "--beams", "3", "--early", "full")
+    assert as_file == said(capsys, tmp_path, "own", *given, "--strategy", "beam")
+    greedy = said(capsys, tmp_path, "own", *given, "--strategy", "greedy")
+    assert greedy == said(capsys, place, "decoder", *given) or TOKENIZER.core.id_to_token(70) in said(capsys, place, "decoder", *given)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["--alpha", "0.5"], ["--ngram", "2"], ["--strategy", "lookup", "--temperature", "0.8"], ["--draft"]])
+def test_the_other_strategies_speak_as_well(place, capsys, words):
+    words = [*words, str(place / "smaller")] if words == ["--draft"] else words
+    out = said(capsys, place, "decoder", "--prompt", "ab ab ab", "--most", "6", *words)
+    assert out.startswith("ab ab ab")
+    if words[0] in ("--draft", "--ngram"):  # greedy, only faster
+        assert out == said(capsys, place, "decoder", "--prompt", "ab ab ab", "--most", "6")
+
+
+def test_a_run_speaks_with_its_best_weights(run_of_ours, capsys):
+    folder = run_of_ours.folder
+    built, model = trained(folder)
+    assert built.tokenizer is not None
+    tokens = built.tokenizer.encode("The ")
+    found = generate(model, [tokens], most=6, ends=built.tokenizer.end)
+    for name in (folder, folder.parent):
+        assert said(capsys, name, ".", "--prompt", "The ", "--most", "6") == "The " + built.tokenizer.decode([*tokens, *found.texts()[0][0]])[4:] + "\n"
+
+
+WRONG = [
+    ("nowhere", ["--prompt", "x"], ["there is no directory", "nowhere"]),
+    (".", ["--prompt", "x"], ["neither a model (config.json) nor a run"]),
+    ("decoder", [], ["give one of them", "--prompt"]),
+    ("decoder", ["--prompt", "x", "--tokens", "1"], ["give one of them"]),
+    ("decoder", ["--prompt", ""], ["the prompt is empty", "no token that texts start with"]),
+    ("answerer", ["--prompt", ""], ["the prompt is empty"]),
+    ("decoder", ["--tokens", "1,two"], ["--tokens '1,two' is no list of numbers"]),
+    ("decoder", ["--tokens", ""], ["prompt 0 is empty"]),
+    ("decoder", ["--tokens", "1,999"], ["token 999 is outside the vocabulary of 261"]),
+    ("decoder", ["--tokens", "1,-2"], ["token -2"]),
+    ("decoder", ["--tokens", "5 " * 64], ["the prompt has 64 tokens, and the model no more than 64 positions", "shorten it"]),
+    ("decoder", ["--tokens", "5", "--most", "64"], ["need 65 positions, but the model has 64", "ask for fewer"]),
+    ("answerer", ["--tokens", "999"], ["token 999 is outside the vocabulary of 261"]),
+    ("answerer", ["--tokens", "-1"], ["none below 0"]),
+    ("mute", ["--prompt", "x"], ["has no tokenizer.json", "--tokens 1,2,3"]),
+    ("mute", ["--tokens", "5", "--bad-words", "x"], ["has no tokenizer.json", "leave it out"]),
+    ("encoder", ["--prompt", "x"], ["is a Pretraining, an encoder", "give a decoder"]),
+    ("decoder", ["--prompt", "x", "--beams", "0"], ["the number of beams is 0; it must be at least 1"]),
+    ("decoder", ["--prompt", "x", "--top-p", "0"], ["top_p is 0.0; it must be above 0 and at most 1"]),
+    ("decoder", ["--prompt", "x", "--top-p", "1.5"], ["top_p is 1.5"]),
+    ("decoder", ["--prompt", "x", "--temperature", "0"], ["the temperature is 0.0; it must be above 0"]),
+    ("decoder", ["--prompt", "x", "--most", "0"], ["--most is 0; it must be at least 1"]),
+    ("decoder", ["--prompt", "x", "--count", "0", "--beams", "2"], ["--count 0 texts"]),
+    ("decoder", ["--prompt", "x", "--count", "2"], ["greedy gives one text for a prompt, not 2"]),
+    ("decoder", ["--prompt", "x", "--count", "3", "--beams", "2"], ["the count is 3", "at most 2"]),
+    ("decoder", ["--prompt", "x", "--strategy", "nuclear"], ["no strategy 'nuclear' (did you mean nucleus?); there are greedy, sample"]),
+    ("decoder", ["--prompt", "x", "--strategy", "nucleus", "--beams", "2"],
+     ["--beams says nothing to --strategy nucleus", "choose beam or diverse"]),
+    ("decoder", ["--prompt", "x", "--top-p", "0.9", "--beams", "2"], ["--top-p, --beams belong to no one strategy", "--beams is for beam, diverse"]),
+    ("decoder", ["--prompt", "x", "--early", "soon"], ["`early` is 'soon'"]),
+    ("decoder", ["--prompt", "x", "--stream", "--beams", "2"], ["--stream shows one text as it grows", "not beam"]),
+    ("decoder", ["--prompt", "x", "--stream", "--strategy", "sample", "--count", "2"], ["not 2 texts"]),
+    ("decoder", ["--prompt", "x", "--stream", "--explain"], ["--stream and --explain do not go together"]),
+    ("decoder", ["--prompt", "x", "--explain", "--ngram", "2"], ["--explain shows greedy, sampled and beam searches, not lookup"]),
+    ("decoder", ["--prompt", "x", "--explain", "--most", "2", "--out", "no/such/folder.png"], ["cannot be written to no/such/folder.png"]),
+    ("decoder", ["--prompt", "x", "--out", "a.txt"], ["--out is where --file"]),
+    ("decoder", ["--prompt", "x", "--layers", "2"], ["no knob '--layers'", "there are"]),
+    ("decoder", ["--prompt", "x", "--strategy", "speculative"], ["give one, as in --draft DIR"]),
+    ("decoder", ["--prompt", "x", "--repetition-penalty", "0"], ["the repetition penalty is 0"]),
+    ("decoder", ["--file", "no.txt"], ["no.txt cannot be read"]),
+]
+
+
+@pytest.mark.parametrize("name, words, parts", WRONG, ids=[" ".join([name, *words]) for name, words, _ in WRONG])
+def test_what_cannot_work_is_told_in_one_sentence(place, capsys, name, words, parts):
+    if "--explain" in words and "--out" in words:
+        with pytest.raises(SystemExit):  # after it has printed what it explains
+            raise SystemExit(guarded_status(place, name, words))
+        complained = capsys.readouterr().err
+        assert all(part in complained for part in parts) and len(complained.splitlines()) == 1
+        return
+    line = told(capsys, 2, lambda: main(["generate", str(place / name), *words]))
+    assert all(part in line for part in parts), line
+
+
+def guarded_status(place, name, words):
+    return guarded(lambda: main(["generate", str(place / name), *words]))
+
+
+def test_drafts_must_speak_the_same_language(place, capsys):
+    for draft, part in (("foreign", "it must be a smaller model with the same tokenizer"), ("answerer", "is an encoder-decoder")):
+        words = ["generate", str(place / "decoder"), "--prompt", "x", "--draft", str(place / draft)]
+        assert part in told(capsys, 2, lambda: main(words))
+
+
+@pytest.mark.slow
+def test_a_run_that_cannot_be_used_is_told_in_one_sentence(run_of_ours, tmp_path, capsys):
+    def wrong(change):
+        folder = tmp_path / change.__name__
+        shutil.copytree(run_of_ours.folder, folder)
+        change(folder)
+        return told(capsys, 2, lambda: main(["generate", str(folder), "--prompt", "x"]))
+
+    def without_checkpoints(folder):
+        shutil.rmtree(folder / "checkpoints")
+
+    def with_an_empty_folder(folder):
+        shutil.rmtree(folder / "checkpoints")
+        (folder / "checkpoints").mkdir()
+
+    def without_its_source(folder):
+        (folder / "experiment.py").unlink()
+
+    def of_half_a_source(folder):
+        (folder / "experiment.py").write_text("def experiment(length=1, layers=1, embed=1, rows=1, rate=1., dropout=0., steps=1, file=None):\n    return GPT")
+
+    def of_another_model(folder):
+        written = json.loads((folder / "knobs.json").read_text())
+        (folder / "knobs.json").write_text(json.dumps({**written, "experiment": {**written["experiment"], "embed": 32}}))
+
+    assert "has no checkpoints" in wrong(without_checkpoints)
+    assert "there is none yet" in wrong(with_an_empty_folder)
+    assert "the experiment's own source" in wrong(without_its_source)
+    assert "cannot be run again by itself" in wrong(of_half_a_source)
+    assert "is of another model or optimizer" in wrong(of_another_model)
+
+
+def test_help_is_at_hand(capsys):
+    for words in (["generate", "--help"], ["generate", "gpt2", "--help"]):
+        assert main(words) == 0
+        assert "--strategy greedy | sample" in capsys.readouterr().out

@@ -1,0 +1,149 @@
+"""Texts as an encoder's examples, with what is to be said of them: a class, a class for every word, the place of an answer.
+
+All begin with the start token and close each part with the end token, as BERT's do: [CLS] a text [SEP].
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from grain import MapDataset
+
+from transformer.data.examples import Example, examples
+from transformer.data.files import Question, labelled, numbers, pairs, scored
+from transformer.data.tokenizers import Tokenizer
+from transformer.mistakes import Mistake
+
+
+def parted(items: Sequence[Any], text: Callable[[Any], str]) -> tuple[list[Any], list[Any]]:
+    """To learn from, and held out: one in ten, chosen by its text alone, so that no text is on both sides."""
+    away = [zlib.crc32(text(item).encode()) % 10 == 0 for item in items]
+    if all(away) or not any(away):
+        raise Mistake(f"Of {len(items)} examples none can be held out: give more, some dozens at least.")
+    return [item for item, out in zip(items, away, strict=True) if not out], [item for item, out in zip(items, away, strict=True) if out]
+
+
+def labelled_texts(path: Path) -> tuple[tuple[list[str], np.ndarray], tuple[list[str], np.ndarray]]:
+    """A user's texts and the numbers of their labels: to learn from, and held out."""
+    sides = parted(labelled(path), lambda one: one.text)
+    known = sorted({one.label for one in sides[0]})
+    learned, away = (([one.text for one in side], np.array(numbers(path, ((one.label, one.line) for one in side), known)))
+                     for side in sides)
+    return learned, away
+
+
+def scored_pairs(path: Path) -> tuple[Any, Any]:
+    """A user's pairs of texts and how alike they are, from 0 to 1: first texts, second texts, scores, to learn from and held out."""
+    found = scored(path)
+    most = max(one.score for one in found) or 1.0
+    learned, away = ([[one.first for one in side], [one.second for one in side], [one.score / most for one in side]]
+                     for side in parted(found, lambda one: one.first))
+    return learned, away
+
+
+def paired(path: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """A user's pairs of texts that belong together: to learn from, and held out."""
+    learned, away = ([(one.first, one.second) for one in side] for side in parted(pairs(path), lambda one: one.first))
+    return learned, away
+
+
+def texts_with_class(texts: Sequence[str], classes: Sequence[int] | np.ndarray, tokenizer: Tokenizer, length: int) -> MapDataset:
+    """tokens, present and label; a text that is too long loses its end."""
+    rows = [enclosed([tokenizer.encode(text)], tokenizer, length) for text in texts]
+    return examples(**_stacked(rows), label=np.asarray(classes, np.int32))
+
+
+def words_with_classes(
+    sentences: Sequence[Sequence[str]], classes: Sequence[np.ndarray], tokenizer: Tokenizer, length: int, hidden: float = 0.0
+) -> MapDataset:
+    """tokens, present, labels and weights: a word's class is asked for at its first piece.
+
+    `hidden`: the share of words of a class other than 0 that are hidden behind the mask, other ones in each epoch, so that
+    what they are must be read from what stands around them.
+    """
+    rows = []
+    for words, own in zip(sentences, classes, strict=True):
+        pieces = [tokenizer.encode(word) for word in words]
+        row = enclosed([np.concatenate(pieces)], tokenizer, length)
+        begins = 1 + np.cumsum([0] + [len(piece) for piece in pieces[:-1]])
+        fits = begins < length - 1
+        labels, weights, word = np.zeros(length, np.int32), np.zeros(length, np.float32), np.full(length, -1, np.int32)
+        labels[begins[fits]], weights[begins[fits]] = np.asarray(own)[fits], 1.0
+        for number, (begin, piece) in enumerate(zip(begins, pieces, strict=True)):
+            word[begin : min(begin + len(piece), length - 1)] = number if own[number] else -1
+        rows.append({**row, "labels": labels, "weights": weights, "word": word})
+    mask = tokenizer.mask
+
+    def hide(example: Example, rng: np.random.Generator) -> Example:
+        word = example["word"]
+        chosen = (rng.random(len(word)) < hidden)[word] & (word >= 0)
+        return {name: value for name, value in example.items() if name != "word"} | {
+            "tokens": np.where(chosen, mask, example["tokens"])}
+
+    return examples(**_stacked(rows)).random_map(hide, seed=4)
+
+
+def question_example(
+    question: str, passage: str, start: int, answer: str, tokenizer: Tokenizer, length: int
+) -> Example | None:
+    """[CLS] question [SEP] passage [SEP], and the first and last token of the answer; nothing, where it does not fit."""
+    asked = tokenizer.encode(question)
+    read = tokenizer.core.encode(passage, add_special_tokens=False)
+    row = enclosed([asked, np.array(read.ids, np.int32)], tokenizer, length)
+    inside = [place for place, (begin, end) in enumerate(read.offsets) if begin < start + len(answer) and end > start]
+    offset = len(asked) + 2
+    if not inside or offset + len(read.ids) >= length:
+        return None
+    place = np.arange(length)
+    return row | {
+        "passage": (place >= offset) & (place < offset + len(read.ids)),
+        "first": np.array(offset + inside[0], np.int32),
+        "last": np.array(offset + inside[-1], np.int32)}
+
+
+def questions_with_answers(questions: Sequence[Question], tokenizer: Tokenizer, length: int) -> MapDataset:
+    """Those that have an answer and fit into the length."""
+    rows = [row for one in questions for answer in one.answers[:1]
+            if (row := question_example(one.question, one.passage, answer.start, answer.text, tokenizer, length)) is not None]
+    if not rows:
+        raise Mistake(f"None of {len(questions)} questions has an answer and fits with its passage into length {length}: "
+                      "give a greater length.")
+    return examples(**_stacked(rows))
+
+
+def enclosed(parts: Sequence[np.ndarray], tokenizer: Tokenizer, length: int) -> Example:
+    """[CLS] A [SEP] or [CLS] A [SEP] B [SEP] in `length` places: the last part gives way."""
+    begun, kinds = [tokenizer.start], [0]
+    for kind, part in enumerate(parts):
+        kept = part[: max(length - len(begun) - 1, 0)]
+        begun += [*kept.tolist(), tokenizer.end]
+        kinds += [kind] * (len(kept) + 1)
+    size = min(len(begun), length)
+    tokens, sides = np.full(length, tokenizer.pad, np.int32), np.zeros(length, np.int32)
+    tokens[:size], sides[:size] = begun[:size], kinds[:size]
+    return {"tokens": tokens, "kinds": sides, "present": np.arange(length) < size}
+
+
+def asked_anew(make: Callable[[np.random.Generator], Question], count: int, tokenizer: Tokenizer, length: int) -> MapDataset:
+    """Questions that are made anew in each epoch, so that none can be learned by heart."""
+
+    def new(_: Example, rng: np.random.Generator) -> Example:
+        while True:
+            one = make(rng)
+            row = question_example(one.question, one.passage, one.answers[0].start, one.answers[0].text, tokenizer, length)
+            if row is not None:
+                return row
+
+    return examples(at=np.arange(count)).random_map(new, seed=3)
+
+
+def _stacked(rows: Sequence[Example]) -> Example:
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def tags_of(given: np.ndarray, example: Example, classes: list[str], words: int) -> list[str]:
+    """The tags of a sentence's words, from the class given to every piece; words that did not fit have none."""
+    said = [classes[number] for number in given[example["weights"] > 0]]
+    return said + ["O"] * (words - len(said))
