@@ -1,27 +1,23 @@
 """Starts experiments as a user does, in processes of their own, which share what they compile within one test session."""
 import atexit
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from transformer.training import machine, records
+from transformer.training import records
 
 HERE = Path(__file__).parent
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-of-tests-")
-atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
-machine.remember_compilations()
 
 
 def begun(*arguments: Any, where: Path, devices: int = 1) -> subprocess.Popen[str]:
     """`python *arguments` in the folder `where`, on so many fake devices."""
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "JAX_NUM_CPU_DEVICES": str(devices)}
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "JAX_NUM_CPU_DEVICES": str(devices),
+                   "JAX_ENABLE_COMPILATION_CACHE": "true"}
     process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=where, env=environment, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     atexit.register(process.kill)  # whatever becomes of the test

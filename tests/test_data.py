@@ -16,20 +16,13 @@ from transformer.mistakes import Mistake
 REFERENCE = sources.python_reference()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
-def pieces(cache):
+def pieces():
     return tokenizers.word_pieces(REFERENCE[:30], 600)
 
 
 @pytest.fixture(scope="module")
-def unigrams(cache):
+def unigrams():
     return tokenizers.unigrams(REFERENCE[:10], 500, sentinels=20)
 
 

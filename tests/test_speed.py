@@ -64,18 +64,13 @@ def compiling(layers):
 
 @pytest.mark.slow
 def test_a_deep_model_compiles_as_fast_as_a_shallow_one():
-    before = jax.config.jax_enable_compilation_cache
-    jax.config.update("jax_enable_compilation_cache", False)
-    try:
-        jax.clear_caches()
-        shallow, deep = [], []
-        for _ in range(2):
-            for layers, seconds in ((12, shallow), (48, deep)):
-                jax.clear_caches()
-                gc.collect()
-                seconds.append(compiling(layers))
-    finally:
-        jax.config.update("jax_enable_compilation_cache", before)
+    assert not jax.config.jax_enable_compilation_cache, "what is read back is not compiled"
+    shallow, deep = [], []
+    for _ in range(2):
+        for layers, seconds in ((12, shallow), (48, deep)):
+            jax.clear_caches()
+            gc.collect()
+            seconds.append(compiling(layers))
     assert min(deep) < 1.3 * min(shallow), (deep, shallow)
 
 
