@@ -14,8 +14,13 @@ Array = jax.Array
 
 def sinusoids(length: int, embed: int, longest: float = 10_000.0) -> Array:
     """The fixed positions of 2017 [length, embed]: sines and cosines interleaved, wavelengths from 2π to longest·2π."""
-    angles = jnp.arange(length)[:, None] * frequencies(embed, longest)[None, :]
-    return jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1).reshape(length, embed)
+    return jnp.stack(waves(jnp.arange(length), embed, longest), axis=-1).reshape(length, embed)
+
+
+def waves(positions: Array, embed: int, longest: float = 10_000.0) -> tuple[Array, Array]:
+    """The sine and the cosine of each pair of channels [..., embed // 2] at positions [...]."""
+    angles = jnp.multiply.outer(positions.astype(jnp.float32), frequencies(embed, longest))
+    return jnp.sin(angles), jnp.cos(angles)
 
 
 def frequencies(size: int, longest: float = 10_000.0) -> Array:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from transformer.layers import Activation, Embedding, Identity
 from transformer.models.bart import Bart, Side
-from transformer.positions import frequencies
+from transformer.positions import waves
 from transformer.weights import constant, normal
 
 Array = jax.Array
@@ -39,8 +39,7 @@ class Halves:
     embed: int
 
     def __call__(self, positions: Array) -> Array:
-        angles = positions[..., None].astype(jnp.float32) * frequencies(self.embed)[None, None, :]
-        return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+        return jnp.concatenate(waves(positions, self.embed), axis=-1)
 
 
 jax.tree_util.register_static(Halves)

@@ -13,7 +13,7 @@ from flax import struct
 
 from transformer.layers import Embedding, Identity
 from transformer.models.bart import Bart, Side
-from transformer.positions import frequencies
+from transformer.positions import waves
 from transformer.weights import normal, scaled
 
 Array = jax.Array
@@ -39,8 +39,7 @@ class Interleaved:
     embed: int
 
     def __call__(self, positions: Array) -> Array:
-        angles = positions[..., None].astype(jnp.float32) * frequencies(self.embed)[None, None, :]
-        return jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1).reshape(*positions.shape, self.embed)
+        return jnp.stack(waves(positions, self.embed), axis=-1).reshape(*positions.shape, self.embed)
 
 
 jax.tree_util.register_static(Interleaved)
