@@ -13,6 +13,7 @@ from transformer.data.batches import held_out_batches
 from transformer.data.examples import examples
 from transformer.data.made.passages import Passage
 from transformer.data.tokenizers import Tokenizer
+from transformer.shows.bars import draw_bars
 from transformer.shows.retrieval import vectors_of
 from transformer.training.experiment import Measure, Show
 
@@ -86,8 +87,8 @@ def consulted(library: Library, length: int, closed: float, asked: int = 4) -> S
     def show(model: Any, folder: Path) -> str:
         said = replies(model, library.passages, library.questions, library.tokenizer, length)
         share = exact(said, library.answers)
-        draw_bars({"closed book": closed, "retrieve, then read": share}, "share of questions answered",
-                  f"With a library to read in, {share:.0%} of new facts are told; without, {closed:.0%}", folder / "answers.png")
+        draw_bars(folder / "answers.png", {"closed book": closed, "retrieve, then read": share},
+                  f"With a library to read in, {share:.0%} of new facts are told; without, {closed:.0%}", "share of questions answered")
         return "\n".join(f"{question} {answer.lower()}{'' if answer.lower() == true.lower() else f' (truly {true})'}   [read: {passage}]"
                          for question, answer, true, passage in
                          zip(library.questions[:asked], said, library.answers, library.passages, strict=False))
@@ -123,10 +124,9 @@ def chains(passages: Sequence[Passage], tokenizer: Tokenizer, length: int, asked
 
     def show(model: Any, folder: Path) -> str:
         values = hops(passages, tokenizer, length)(model, {})
-        draw_bars({"first hop": values["first_hop"], "second hop": values["second_hop"], "both in one prompt": values["single_prompt"],
-                   "one after the other": values["chained"]}, "share right",
-                  f"Two prompts answer {values['chained']:.0%} of two-hop questions, one prompt {values['single_prompt']:.0%}",
-                  folder / "chain.png")
+        draw_bars(folder / "chain.png", {"first hop": values["first_hop"], "second hop": values["second_hop"],
+                                         "both in one prompt": values["single_prompt"], "one after the other": values["chained"]},
+                  f"Two prompts answer {values['chained']:.0%} of two-hop questions, one prompt {values['single_prompt']:.0%}", "share right")
         some = passages[:asked]
         single = replies(model, [one.text for one in some], [one.question for one in some], tokenizer, length)
         names, said = chained(model, some, tokenizer, length)
@@ -135,17 +135,3 @@ def chains(passages: Sequence[Passage], tokenizer: Tokenizer, length: int, asked
                          for one, alone, name, word in zip(some, single, names, said, strict=True))
 
     return show
-
-
-def draw_bars(shares: Mapping[str, float], label: str, title: str, path: Path) -> None:
-    """A bar for each, its share written at its end."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 1.2 + 0.45 * len(shares)), layout="constrained")
-    axes = figure.subplots()
-    axes.barh(list(shares)[::-1], list(shares.values())[::-1], color="tab:blue")
-    for place, share in enumerate(list(shares.values())[::-1]):
-        axes.text(share + 0.01, place, f"{share:.2f}", va="center")
-    axes.set(xlim=(0, 1.1), xlabel=label)
-    axes.set_title(title, fontsize=11)
-    figure.savefig(path, dpi=130)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from transformer.data.examples import Example
-from transformer.shows.asking import draw_bars
+from transformer.shows.bars import draw_bars
 from transformer.shows.retrieval import answers_of
 from transformer.training.experiment import Measure, Show
 from transformer.training.optimizers import learns
@@ -32,8 +32,9 @@ def side_by_side(others: Mapping[str, Mapping[str, float]], name: str, only: Seq
 
         best = max(values["right"] for way, values in ways.items() if way != "from scratch")
         shares = {f"{way}: {values['trained']:,.0f} weights": values["right"] for way, values in ways.items()}
-        draw_bars({**shares, "words, by logistic regression": words}, "share right on held-out texts",
-                  f"A hundred labels: {best:.2f} right after reading, {ways['from scratch']['right']:.2f} from scratch", folder / "tuning.png")
+        draw_bars(folder / "tuning.png", {**shares, "words, by logistic regression": words},
+                  f"A hundred labels: {best:.2f} right after reading, {ways['from scratch']['right']:.2f} from scratch",
+                  "share right on held-out texts")
         return "\n".join(f"{way:>14}: {values['trained']:>9,.0f} weights trained ({values['share_trained']:.1%}), {values['right']:.3f} right"
                          for way, values in ways.items())
 
