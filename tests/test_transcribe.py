@@ -49,9 +49,9 @@ def test_windows_follow_what_was_said():
     texts = {0: times(0.0, 1, 20.0, 20.0, 2), 2000: times(0.0, 2, 25.0), 5000: times(0.0, 9, 1.0)}
     asked = []
 
-    def hear(at, said, temperature):
+    def hear(at, said):
         asked.append((at, list(said)))
-        return Heard(texts[at], "words", -0.5 if at < 5000 else -2.0, 0.9)
+        return lambda temperature: Heard(texts[at], "words", -0.5 if at < 5000 else -2.0, 0.9)
 
     segments = list(listen(hear, 7000, 3000, FIRST, temperatures=(0.0,)))
     assert [(one.start, one.end) for one in segments] == [(0.0, 20.0), (20.0, 45.0)]
@@ -63,14 +63,19 @@ def test_windows_follow_what_was_said():
 
 
 def test_what_was_drawn_warm_is_not_gone_on_from():
-    asked = []
+    """And a window is listened to once, however often it is written down."""
+    asked, tried = [], []
 
-    def hear(at, said, temperature):
+    def hear(at, said):
+        def written(temperature):
+            tried.append(temperature)
+            return Heard(times(0.0, 1, 5.0), "words", -2.0 if temperature < 0.6 else -0.5, 0.0, temperature)
+
         asked.append(list(said))
-        return Heard(times(0.0, 1, 5.0), "words", -2.0 if temperature < 0.6 else -0.5, 0.0, temperature)
+        return written
 
     segments = list(listen(hear, 6000, 3000, FIRST))
-    assert asked == [[]] * 8 and [one.heard.temperature for one in segments] == [0.6, 0.6]
+    assert asked == [[], []] and tried == [0.0, 0.2, 0.4, 0.6] * 2 and [one.heard.temperature for one in segments] == [0.6, 0.6]
 
 
 @pytest.mark.parametrize("heard, doubtful, silent", [
@@ -149,7 +154,7 @@ def test_what_is_heard_is_what_the_model_says(place):
     assert ear.frames == 188 and ear.window == 100 and ear.sound.shape == (288, 80)
     told = ear.signs.told("en", "transcribe")
     assert told == [ear.signs.start, ear.signs.start + 1, ear.signs.start + 4]
-    heard = ear.hear(told, 100, [70, 71], 0.0)
+    heard = ear.hear(told, 100, [70, 71])(0.0)
     memory = ear.memory(100)
     prompt = [ear.signs.previous, 70, 71, *told]
     frames = jnp.asarray(np.pad(ear.sound[100:188], ((0, 12), (0, 0))))[None]

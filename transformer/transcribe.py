@@ -10,6 +10,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ from transformer.data.sound import HOP, RATE, log_mel
 from transformer.data.tokenizers import Tokenizer
 from transformer.data.waves import heard
 from transformer.decoding import Greedy, Sample, generate, left_padded
-from transformer.decoding.listening import FRAMES, Heard, Segment, listen
+from transformer.decoding.listening import FRAMES, Heard, Segment, Written, listen
 from transformer.decoding.processors import Suppress
 from transformer.decoding.timestamps import Timestamps
 from transformer.mistakes import Mistake
@@ -105,18 +106,23 @@ class Ear:
         chances = self._next(self.memory(0), [self.signs.start])
         return max(self.signs.languages, key=lambda name: chances[self.signs.languages[name]])
 
-    def hear(self, told: Sequence[int], at: int, said: Sequence[int], temperature: float) -> Heard:
+    def hear(self, told: Sequence[int], at: int, said: Sequence[int]) -> Written:
+        """Listens to a window once, to write it down at as many temperatures as it takes."""
         memory, length = self.memory(at), len(self.model.positions.table)
         before = [] if self.signs.previous is None or not said else [self.signs.previous, *said[-(length // 2 - 1):]]
         prompt = [*before, *told]
         key = jax.random.fold_in(self.key, at)
-        found = generate(self.model, [prompt], most=min(length // 2, length - len(prompt)), memory=memory, ends=self.signs.end,
-                         strategy=Sample(temperature) if temperature > 0 else Greedy(), processors=self.rules, key=key)
-        ((tokens,),) = found.texts()
-        logprob = float(found.scores[0, 0]) / (len(tokens) + (tokens[-1:] != [self.signs.end]))
-        tokens = [token for token in tokens if token != self.signs.end]
         silence = 0.0 if self.signs.silence is None else float(self._next(memory, [*before, self.signs.start])[self.signs.silence])
-        return Heard(tokens, self.text(tokens), logprob, silence, temperature)
+
+        def written(temperature: float) -> Heard:
+            found = generate(self.model, [prompt], most=min(length // 2, length - len(prompt)), memory=memory, ends=self.signs.end,
+                             strategy=Sample(temperature) if temperature > 0 else Greedy(), processors=self.rules, key=key)
+            ((tokens,),) = found.texts()
+            logprob = float(found.scores[0, 0]) / (len(tokens) + (tokens[-1:] != [self.signs.end]))
+            tokens = [token for token in tokens if token != self.signs.end]
+            return Heard(tokens, self.text(tokens), logprob, silence, temperature)
+
+        return written
 
     def text(self, tokens: Sequence[int]) -> str:
         return self.tokenizer.decode([token for token in tokens if token < self.signs.first]).strip()
@@ -149,8 +155,7 @@ def transcribed(name: str, file: str, *, language: str | None = None, task: str 
         raise Mistake(f"{name} cannot translate: leave --task out")
     language = language or ear.language()
     told, segments = ear.signs.told(language, task), []
-    for segment in listen(lambda at, said, temperature: ear.hear(told, at, said, temperature), ear.frames, ear.window,
-                          ear.signs.first, remembers=remember):
+    for segment in listen(partial(ear.hear, told), ear.frames, ear.window, ear.signs.first, remembers=remember):
         segments.append(segment)
         if not json:
             times = f"[{clock(segment.start)} --> {clock(segment.end)}] " if timestamps else ""

@@ -52,16 +52,17 @@ class Segment:
     heard: Heard
 
 
-Hear = Callable[[int, Sequence[int], float], Heard]  # of the window that begins at a frame, after a text, at a temperature
+Written = Callable[[float], Heard]  # at a temperature
+Hear = Callable[[int, Sequence[int]], Written]  # of the window that begins at a frame, after a text
 
 
-def surely(hear: Callable[[float], Heard], temperatures: Sequence[float] = TEMPERATURES) -> Heard:
+def surely(written: Written, temperatures: Sequence[float] = TEMPERATURES) -> Heard:
     """The first that is not doubtful, or else the last."""
-    heard = hear(temperatures[0])
+    heard = written(temperatures[0])
     for temperature in temperatures[1:]:
         if not heard.doubtful:
             break
-        heard = hear(temperature)
+        heard = written(temperature)
     return heard
 
 
@@ -71,7 +72,7 @@ def listen(hear: Hear, frames: int, window: int, first: int, temperatures: Seque
     at, said = 0, list[int]()
     while at < frames:
         length = min(window, frames - at)
-        heard = surely(lambda temperature, at=at: hear(at, said, temperature), temperatures)
+        heard = surely(hear(at, said), temperatures)
         if heard.silent:
             at += length
             continue
