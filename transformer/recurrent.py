@@ -4,6 +4,7 @@ A cell's state is a tuple whose first array is what it says. Where nothing is pr
 on either side changes nothing. Axes as in attention.py; `state` is a cell's width, `align` that of Bahdanau's comparison.
 """
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
@@ -89,16 +90,25 @@ class GRU:
 def through(cell: Cell, x: Array, state: State | None = None, present: Array | None = None,
             backwards: bool = False) -> tuple[Array, State]:
     """Everything a cell says about x [b, t, d], and its last state; backwards it reads from the end."""
-    first = cell.begin(len(x), x.dtype) if state is None else state
+    def step(read: Array, state: State) -> tuple[Array, State]:
+        state = cell.step(read, state)
+        return state[0], state
 
-    def step(state: State, moment: tuple[Array, Array | None]) -> tuple[State, Array]:
-        read, there = moment
-        state = kept(cell.step(read, state), state, there)
-        return state, state[0]
+    return one_by_one(step, cell.read(x), cell.begin(len(x), x.dtype) if state is None else state, present, backwards)
 
-    moments = jnp.moveaxis(cell.read(x), 1, 0), None if present is None else present.T
-    last, said = jax.lax.scan(step, first, moments, reverse=backwards)
-    return jnp.moveaxis(said, 0, 1), last
+
+def one_by_one(step: Callable[[Array, Any], tuple[Any, Any]], x: Array, state: Any, present: Array | None = None,
+               backwards: bool = False) -> tuple[Any, Any]:
+    """What a step says of each moment of x [b, t, ...] given the state before it, and the last state."""
+
+    def onwards(state: Any, moment: tuple[Array, Array | None]) -> tuple[Any, Any]:
+        now, there = moment
+        said, new = step(now, state)
+        return kept(new, state, there), said
+
+    moments = jnp.moveaxis(x, 1, 0), None if present is None else present.T
+    last, said = jax.lax.scan(onwards, state, moments, reverse=backwards)
+    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), said), last
 
 
 def kept(new: Any, old: Any, there: Array | None) -> Any:

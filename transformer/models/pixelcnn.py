@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from transformer.layers import Embedding, Head, Linear
-from transformer.recurrent import kept
+from transformer.recurrent import kept, one_by_one
 from transformer.sharding import shard
 from transformer.weights import normal
 
@@ -91,17 +91,14 @@ class PixelCNN:
 
     def hidden(self, tokens: Array, *, key: Array | None = None) -> Array:
         """The horizontal stream of the pixels that the tokens [b, t] tell of."""
-        batch, length = tokens.shape
-        pixels = self.tokens(tokens[:, 1:])
-        pixels = jnp.pad(pixels, ((0, 0), (0, self.shape[0] * self.shape[1] - length + 1), (0, 0)))
-        down = pixels.reshape(batch, *self.shape, -1)
-        across = jnp.pad(down, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]  # none sees itself
+        down = grid(self.tokens(tokens[:, 1:]), *self.shape)
+        across = shifted(down, 2)  # none sees itself
         for block in self.blocks:
             gates = block.vertical(_around(down, *block.vertical.kernel.shape[:2]))
-            told = jnp.pad(gates, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]  # of the rows above
-            across = block.beside(block.horizontal(_left(across, block.horizontal.kernel.shape[0])), told, across)
+            told = shifted(gates, 1)  # of the rows above
+            across = block.beside(block.horizontal(so_far(across, block.horizontal.kernel.shape[0])), told, across)
             down = let(gates)
-        return across.reshape(batch, -1, across.shape[-1])[:, :length]
+        return across.reshape(len(tokens), -1, across.shape[-1])[:, :tokens.shape[1]]
 
     def logits(self, hidden: Array) -> Array:
         return shard(self.head(jax.nn.relu(self.middle(jax.nn.relu(hidden)))), "batch", "length", "vocab")
@@ -117,15 +114,8 @@ class PixelCNN:
         return Memory(jnp.zeros(batch, jnp.int32), jnp.zeros((batch, width, embed), dtype), tuple(rows), tuple(told), tuple(lefts))
 
     def decode(self, tokens: Array, memory: Memory, present: Array | None = None) -> tuple[Array, Memory]:
-        present = jnp.ones(tokens.shape, bool) if present is None else present
-
-        def step(memory: Memory, moment: tuple[Array, Array]) -> tuple[Memory, Array]:
-            token, there = moment
-            hidden, after = self._next(token, memory)
-            return kept(after, memory, there), hidden
-
-        memory, hidden = jax.lax.scan(step, memory, (tokens.T, present.T))
-        return self.logits(jnp.moveaxis(hidden, 0, 1)), memory
+        hidden, memory = one_by_one(self._next, tokens, memory, present)
+        return self.logits(hidden), memory
 
     def _next(self, token: Array, memory: Memory) -> tuple[Array, Memory]:
         """The stream at the pixel after this token [b]: its row so far, and below rows that are done."""
@@ -161,6 +151,18 @@ def let(gates: Array) -> Array:
     return jnp.tanh(new) * jax.nn.sigmoid(open)
 
 
+def grid(pixels: Array, height: int, width: int) -> Array:
+    """The pixels so far [b, t, d], laid out as an image [b, h, w, d]; those to come are zero."""
+    pixels = jnp.pad(pixels, ((0, 0), (0, height * width - pixels.shape[1]), (0, 0)))
+    return pixels.reshape(len(pixels), height, width, -1)
+
+
+def shifted(x: Array, axis: int) -> Array:
+    """At each place what stood one before it on this axis, and zeros at the first."""
+    ahead = [(int(at == axis), 0) for at in range(x.ndim)]
+    return jax.lax.slice_in_dim(jnp.pad(x, ahead), 0, x.shape[axis], axis=axis)
+
+
 def _around(x: Array, above: int, around: int) -> Array:
     """What a vertical convolution reads at each place of x [b, h, w, d]: [b, h, w, above, around, d]."""
     height, width = x.shape[1:3]
@@ -170,8 +172,8 @@ def _around(x: Array, above: int, around: int) -> Array:
     return jnp.stack(rows, 3)
 
 
-def _left(x: Array, left: int) -> Array:
-    """What a horizontal one reads: [b, h, w, left, d]."""
+def so_far(x: Array, left: int) -> Array:
+    """At each place of x [b, h, w, d] itself and its neighbours on the left [b, h, w, left, d]."""
     width = x.shape[2]
     x = jnp.pad(x, ((0, 0), (0, 0), (left - 1, 0), (0, 0)))
     return jnp.stack([x[:, :, j:j + width] for j in range(left)], 3)

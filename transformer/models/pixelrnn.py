@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from transformer.layers import Embedding, Head, Linear
-from transformer.recurrent import LSTM, kept
+from transformer.models.pixelcnn import grid, shifted, so_far
+from transformer.recurrent import LSTM, State, kept, one_by_one
 from transformer.sharding import shard
 from transformer.weights import normal
 
@@ -66,27 +67,21 @@ class PixelRNN:
 
     def hidden(self, tokens: Array, *, key: Array | None = None) -> Array:
         """The states at the pixels that the tokens [b, t] tell of."""
-        batch, length = tokens.shape
-        pixels = self.tokens(tokens[:, 1:])
-        pixels = jnp.pad(pixels, ((0, 0), (0, self.shape[0] * self.shape[1] - length + 1), (0, 0)))
-        grid = pixels.reshape(batch, *self.shape, -1)
-        x = jnp.pad(grid, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]  # none sees itself
+        x = shifted(grid(self.tokens(tokens[:, 1:]), *self.shape), 2)  # none sees itself
         for block in self.blocks:
             x = x + self._down(block, x)
-        return x.reshape(batch, -1, x.shape[-1])[:, :length]
+        return x.reshape(len(tokens), -1, x.shape[-1])[:, :tokens.shape[1]]
 
     def _down(self, block: LSTM, x: Array) -> Array:
         """What an LSTM says about x [b, h, w, d], row by row."""
-        left = block.input.kernel.shape[0]
-        padded = jnp.pad(x, ((0, 0), (0, 0), (left - 1, 0), (0, 0)))
-        read = block.read(jnp.stack([padded[:, :, at:at + x.shape[2]] for at in range(left)], 3))
-
-        def step(state: tuple[Array, Array], read: Array) -> tuple[tuple[Array, Array], Array]:
-            state = _stepped(block, read, state)
-            return state, state[0]
+        def step(read: Array, above: State) -> tuple[Array, State]:
+            said, cell = above
+            state = block.step(read, (_near(said), cell))
+            return state[0], state
 
         begin = jnp.zeros_like(x[:, 0])
-        return jnp.moveaxis(jax.lax.scan(step, (begin, begin), jnp.moveaxis(read, 1, 0))[1], 0, 1)
+        said, _ = one_by_one(step, block.read(so_far(x, block.input.kernel.shape[0])), (begin, begin))
+        return said
 
     def logits(self, hidden: Array) -> Array:
         return shard(self.head(jax.nn.relu(self.middle(jax.nn.relu(hidden)))), "batch", "length", "vocab")
@@ -98,15 +93,8 @@ class PixelRNN:
         return Memory(jnp.zeros(batch, jnp.int32), states, states, lefts)
 
     def decode(self, tokens: Array, memory: Memory, present: Array | None = None) -> tuple[Array, Memory]:
-        present = jnp.ones(tokens.shape, bool) if present is None else present
-
-        def step(memory: Memory, moment: tuple[Array, Array]) -> tuple[Memory, Array]:
-            token, there = moment
-            hidden, after = self._next(token, memory)
-            return kept(after, memory, there), hidden
-
-        memory, hidden = jax.lax.scan(step, memory, (tokens.T, present.T))
-        return self.logits(jnp.moveaxis(hidden, 0, 1)), memory
+        hidden, memory = one_by_one(self._next, tokens, memory, present)
+        return self.logits(hidden), memory
 
     def _next(self, token: Array, memory: Memory) -> tuple[Array, Memory]:
         """The state at the pixel after this token [b]."""
@@ -124,12 +112,6 @@ class PixelRNN:
             lefts.append(read[:, 1:])
             x = x + state[0]
         return x, Memory(memory.taken + 1, above, tuple(rows), tuple(lefts))
-
-
-def _stepped(block: LSTM, read: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-    """A row's states [b, w, d] from those of the row above and what was read in this one."""
-    said, cell = block.step(read, (_near(state[0]), state[1]))
-    return said, cell
 
 
 def _near(said: Array) -> Array:

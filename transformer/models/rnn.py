@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from transformer.layers import Embedding, Head, Linear, dropout, static
-from transformer.recurrent import GRU, LSTM, Additive, BothWays, Multiplicative, State, glance, kept
+from transformer.recurrent import GRU, LSTM, Additive, BothWays, Multiplicative, State, glance, one_by_one
 from transformer.sharding import shard
 from transformer.weights import normal
 
@@ -184,11 +184,9 @@ class RNN:
         return self.logits(said), Writing(state, memory.source)
 
     def _write(self, x: Array, memory: Writing, present: Array | None) -> tuple[Array, State, Array | None]:
-        def step(state: State, moment: tuple[Array, Array | None]) -> tuple[State, tuple[Array, Array | None]]:
-            x, there = moment
-            said, new, weights = self.writer.step(x, state, memory.source)
-            return kept(new, state, there), (said, weights)
+        def step(x: Array, state: State) -> tuple[tuple[Array, Array | None], State]:
+            said, state, weights = self.writer.step(x, state, memory.source)
+            return (said, weights), state
 
-        moments = jnp.moveaxis(x, 1, 0), None if present is None else present.T
-        state, (said, weights) = jax.lax.scan(step, memory.state, moments)
-        return jnp.moveaxis(said, 0, 1), state, None if weights is None else jnp.moveaxis(weights, 0, 1)
+        (said, weights), state = one_by_one(step, x, memory.state, present)
+        return said, state, weights
