@@ -1,9 +1,11 @@
 import json
+import math
 import random
 
 import pytest
 
 from transformer.data import sources
+from transformer.data.reference import Chains, Reference
 from transformer.mistakes import Mistake
 
 
@@ -13,6 +15,22 @@ def test_python_brings_its_own_texts():
     assert reference == sources.python_reference()
     library = sources.standard_library()
     assert len(library) > 400 and any("def dedent(text)" in text for text in library)
+
+
+def test_the_reference_is_measured_by_the_byte():
+    """Told every token by so many nats, a text costs so many bits; and the share held out is that of `split`."""
+    text = Reference.of(400, 32)
+    tokens = sum(int(text.held_out[row]["weights"].sum()) for row in range(len(text.held_out))) + 1
+    letters = len("".join(sources.split(sources.python_reference())[1]).encode())
+    assert text.bits == pytest.approx(tokens / letters / math.log(2)) and 0.5 < text.bits < 1
+    assert len(text.learned) > 6 * len(text.held_out) and 1.9 < text.five_gram() < 2.4
+
+
+def test_the_best_on_chains_is_what_their_source_knows():
+    few, many = Chains.of(4, 50), Chains.of(4, 100)
+    assert few.best == many.best < math.log(4)
+    assert [len(one.learned) for one in (few, many)] == [50, 100] and len(few.held_out) == 256
+    assert few.learned[0]["tokens"].tolist() != few.held_out[0]["tokens"].tolist()
 
 
 def test_the_standard_library_is_read_without_its_tests(tmp_path, monkeypatch):

@@ -3,14 +3,7 @@
     python -m experiments llama        two cores, 3 minutes: on the source 1.198 nats, where 1.188 is the best possible;
                                        on the reference 1.97 bits per byte, a byte 5-gram reaches 2.13
 """
-import math
-
-import numpy as np
-
-from transformer.data import sources, tokenizers
-from transformer.data.examples import shifted, windows
-from transformer.data.made.markov import Markov
-from transformer.data.ngrams import witten_bell
+from transformer.data.reference import Chains, Reference
 from transformer.losses import next_token
 from transformer.models.llama import Llama, Size
 from transformer.training.experiment import Expectation, Experiment, Stages
@@ -24,45 +17,36 @@ SMOKE = {"layers": 1, "embed": 32, "heads": 2, "groups": 1, "mlp": 48, "chains":
 def experiment(layers: int = 4, embed: int = 192, heads: int = 6, groups: int = 2, mlp: int = 512, length: int = 128,
                rows: int = 16, vocab: int = 1024, rate: float = 1e-2, steps: int = 400, symbols: int = 10, chains: int = 8192,
                chain_steps: int = 400) -> Stages:
-    source = Markov.drawn(symbols, order=2, evenness=0.2, seed=0)
-    unseen = source.sample(256, 65, seed=2)
-    truth = float(source.surprise(unseen)[:, 1:].mean())  # what no model can do better than, on these very rows
+    source = Chains.of(symbols, chains)
     model = Llama.of(Size(symbols, layers=2, embed=64, heads=2, groups=1, mlp=128))
     yield Experiment(
         stage="markov",
         model=model,
         loss=next_token,
-        data=shifted(source.sample(chains, 65, seed=1)),
-        held_out=shifted(unseen),
+        data=source.learned,
+        held_out=source.held_out,
         rows=64,
         steps=chain_steps,
         optimizer=muon(model, warmup_cosine(rate, chain_steps, warmup=chain_steps // 10), adam=0.3),
         corpus="a Markov source of order 2",
-        expects=[Expectation("nats", threshold=truth + 0.02, baseline=truth)])
+        expects=[Expectation("nats", threshold=source.best + 0.02, baseline=source.best)])
 
-    learned, held_out = sources.split(sources.python_reference())
-    tokenizer = tokenizers.byte_pairs(learned, vocab)
-    model = Llama.of(Size(tokenizer.size, layers, embed, heads, groups, mlp))
-    letters, tokens = "".join(held_out).encode(), tokenizer(held_out)
-
-    def five_gram() -> float:
-        learned_bytes, held_out_bytes = (np.frombuffer("".join(texts).encode(), np.uint8) for texts in (learned, held_out))
-        return witten_bell(learned_bytes, held_out_bytes, 5) / math.log(2)
-
+    text = Reference.of(vocab, length)
+    model = Llama.of(Size(text.tokenizer.size, layers, embed, heads, groups, mlp))
     yield Experiment(
         stage="reference",
         model=model,
         loss=next_token,
-        tokenizer=tokenizer,
-        data=windows(tokenizer(learned), length),
-        held_out=windows(tokens, length),
+        tokenizer=text.tokenizer,
+        data=text.learned,
+        held_out=text.held_out,
         rows=rows,
         steps=steps,
         optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
-        measures=[rescaled("bits_per_byte", "nats", len(tokens) / len(letters) / math.log(2))],
+        measures=[rescaled("bits_per_byte", "nats", text.bits)],
         corpus="the Python reference",
-        expects=[Expectation("bits_per_byte", threshold=2.1, baseline=five_gram)],
-        shows=[continuation(tokenizer, "The import statement", 60)])
+        expects=[Expectation("bits_per_byte", threshold=2.1, baseline=text.five_gram)],
+        shows=[continuation(text.tokenizer, "The import statement", 60)])
 
 
 if __name__ == "__main__":
