@@ -16,6 +16,7 @@ from transformer.mistakes import Mistake
 from transformer.models import gpt2
 from transformer.models.bert import Bert, Pooled, Pooler, Size
 from transformer.models.bi_encoder import BiEncoder
+from transformer.models.roberta import Roberta
 
 TEXTS = ["a cat sat", "the dog", "a cat sat on the mat and looked at the dog and the cat for a long time", "", "on"]
 
@@ -74,6 +75,17 @@ def test_what_is_written_beside_the_checkpoint_is_done(directory):
     assert embedder(directory).length == 7 == len(embedder(directory).tokens(TEXTS[2:3])[0])
     written(directory, "sentence_bert_config.json", {"max_seq_length": 8})
     assert embedder(directory).length == 8
+
+
+@pytest.mark.parametrize("kind, architecture", [("roberta", "RobertaModel"), ("xlm-roberta", "XLMRobertaModel")])
+def test_what_numbers_positions_after_padding_has_fewer_of_them(tmp_path, kind, architecture):
+    tokenizer = word_pieces(TEXTS, 120, multiple=1)
+    size = Size(vocab=tokenizer.size, length=14, layers=1, embed=16, heads=4, mlp=24, kinds=1)
+    save(tmp_path, sharp(Pooled(Roberta.of(size, pad=1), Pooler.of(size))), tokenizer)
+    config = json.loads((tmp_path / "config.json").read_text())
+    written(tmp_path, "config.json", config | {"model_type": kind, "architectures": [architecture], "pad_token_id": 1})
+    embed = embedder(tmp_path)
+    assert embed.length == 12 == len(embed.tokens(TEXTS[2:3])[0]) and np.isfinite(embed(TEXTS)).all()
 
 
 def test_rows_without_text_are_no_trouble():

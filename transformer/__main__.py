@@ -1,4 +1,4 @@
-"""python -m transformer describe NAME     the parameter table of a model: path, shape, axes, count
+"""python -m transformer describe NAME     a model's parts in their order of use, and every parameter: path, shape, axes, count
 python -m transformer plan NAME         what training it would need on devices that are not here: memory, time, MFU
 python -m transformer verify DIR        whether a checkpoint gives here what was recorded beside it (--json too)
 python -m transformer generate DIR      goes on with --prompt "a text", or answers it (generate --help tells all)

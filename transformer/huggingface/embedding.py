@@ -160,7 +160,8 @@ def _length(directory: Path, settings: Mapping[str, Any], config: Mapping[str, A
     whole = files.read_json(directory / "tokenizer_config.json", {})
     said = settings.get("max_seq_length") or cut.get("max_length") or whole.get("model_max_length") or 512
     places = config.get("max_position_embeddings") or said
-    return int(min(said, places - pad - 1 if config.get("model_type") == "roberta" else places))
+    after_padding = str(config.get("model_type")).endswith("roberta")  # XLM-R's too: positions begin after that of padding
+    return int(min(said, places - pad - 1 if after_padding else places))
 
 
 def _power(unit: int, least: int) -> int:

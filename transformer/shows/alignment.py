@@ -34,9 +34,10 @@ def erased(blank: int) -> Maps:
 
 def agreement(name: str, maps: Maps, dataset: MapDataset, gold: Sequence[Sequence[int]], content: Sequence[Sequence[bool]]) -> Measure:
     """How often the strongest word of the source is the right one, for words of the answer that have content."""
+    compiled = jax.jit(maps)
 
     def measure(model: Any, values: Any) -> dict[str, float]:
-        strongest = np.concatenate([np.asarray(jax.jit(maps)(model, {key: jnp.asarray(x) for key, x in batch.items()}).argmax(-1))
+        strongest = np.concatenate([np.asarray(compiled(model, {key: jnp.asarray(x) for key, x in batch.items()}).argmax(-1))
                                     for batch in held_out_batches(dataset, min(len(dataset), 128))])
         hits = [at == truth for row, words, counts in zip(strongest, gold, content, strict=False)
                 for at, truth, matters in zip(row, words, counts, strict=False) if matters]
