@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transformer.data.examples import Example
+from transformer.data.examples import Example, stacked
 from transformer.data.tokenizers import Tokenizer
 from transformer.mistakes import Mistake
 
@@ -27,4 +27,4 @@ def prompt(passage: str, asked: Sequence[tuple[str, str]], tokenizer: Tokenizer,
 def prompts(passages: Sequence[str], asked: Sequence[tuple[str, str]], tokenizer: Tokenizer, length: int) -> Example:
     """One question for each passage, as rows."""
     rows = [prompt(passage, [one], tokenizer, length) for passage, one in zip(passages, asked, strict=True)]
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return stacked(rows)

@@ -47,6 +47,11 @@ def examples(**arrays: np.ndarray) -> MapDataset:
     return Columns(arrays)
 
 
+def stacked(rows: Sequence[Example]) -> Example:
+    """Rows of the same kind as arrays of all of them."""
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
 def shifted(rows: np.ndarray, weights: np.ndarray | None = None) -> MapDataset:
     """Next-token examples of rows that stand each for itself: every token but the first is a target.
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from grain import MapDataset
 
-from transformer.data.examples import Example, examples
+from transformer.data.examples import Example, examples, stacked
 from transformer.data.files import Question, labelled, numbers, pairs, scored
+from transformer.data.pairing import joined
 from transformer.data.tokenizers import Tokenizer
 from transformer.mistakes import Mistake
 
@@ -51,8 +52,8 @@ def paired(path: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 
 def texts_with_class(texts: Sequence[str], classes: Sequence[int] | np.ndarray, tokenizer: Tokenizer, length: int) -> MapDataset:
     """tokens, present and label; a text that is too long loses its end."""
-    rows = [enclosed([tokenizer.encode(text)], tokenizer, length) for text in texts]
-    return examples(**_stacked(rows), label=np.asarray(classes, np.int32))
+    rows = [joined([tokenizer.encode(text)], tokenizer, length) for text in texts]
+    return examples(**stacked(rows), label=np.asarray(classes, np.int32))
 
 
 def words_with_classes(
@@ -66,7 +67,7 @@ def words_with_classes(
     rows = []
     for words, own in zip(sentences, classes, strict=True):
         pieces = [tokenizer.encode(word) for word in words]
-        row = enclosed([np.concatenate(pieces)], tokenizer, length)
+        row = joined([np.concatenate(pieces)], tokenizer, length)
         begins = 1 + np.cumsum([0] + [len(piece) for piece in pieces[:-1]])
         fits = begins < length - 1
         labels, weights, word = np.zeros(length, np.int32), np.zeros(length, np.float32), np.full(length, -1, np.int32)
@@ -82,7 +83,7 @@ def words_with_classes(
         return {name: value for name, value in example.items() if name != "word"} | {
             "tokens": np.where(chosen, mask, example["tokens"])}
 
-    return examples(**_stacked(rows)).random_map(hide, seed=4)
+    return examples(**stacked(rows)).random_map(hide, seed=4)
 
 
 def question_example(
@@ -91,7 +92,7 @@ def question_example(
     """[CLS] question [SEP] passage [SEP], and the first and last token of the answer; nothing, where it does not fit."""
     asked = tokenizer.encode(question)
     read = tokenizer.core.encode(passage, add_special_tokens=False)
-    row = enclosed([asked, np.array(read.ids, np.int32)], tokenizer, length)
+    row = joined([asked, np.array(read.ids, np.int32)], tokenizer, length)
     inside = [place for place, (begin, end) in enumerate(read.offsets) if begin < start + len(answer) and end > start]
     offset = len(asked) + 2
     if not inside or offset + len(read.ids) >= length:
@@ -110,20 +111,7 @@ def questions_with_answers(questions: Sequence[Question], tokenizer: Tokenizer, 
     if not rows:
         raise Mistake(f"None of {len(questions)} questions has an answer and fits with its passage into length {length}: "
                       "give a greater length.")
-    return examples(**_stacked(rows))
-
-
-def enclosed(parts: Sequence[np.ndarray], tokenizer: Tokenizer, length: int) -> Example:
-    """[CLS] A [SEP] or [CLS] A [SEP] B [SEP] in `length` places: the last part gives way."""
-    begun, kinds = [tokenizer.start], [0]
-    for kind, part in enumerate(parts):
-        kept = part[: max(length - len(begun) - 1, 0)]
-        begun += [*kept.tolist(), tokenizer.end]
-        kinds += [kind] * (len(kept) + 1)
-    size = min(len(begun), length)
-    tokens, sides = np.full(length, tokenizer.pad, np.int32), np.zeros(length, np.int32)
-    tokens[:size], sides[:size] = begun[:size], kinds[:size]
-    return {"tokens": tokens, "kinds": sides, "present": np.arange(length) < size}
+    return examples(**stacked(rows))
 
 
 def asked_anew(make: Callable[[np.random.Generator], Question], count: int, tokenizer: Tokenizer, length: int) -> MapDataset:
@@ -137,10 +125,6 @@ def asked_anew(make: Callable[[np.random.Generator], Question], count: int, toke
                 return row
 
     return examples(at=np.arange(count)).random_map(new, seed=3)
-
-
-def _stacked(rows: Sequence[Example]) -> Example:
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def tags_of(given: np.ndarray, example: Example, classes: list[str], words: int) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from grain import MapDataset
 
-from transformer.data.examples import Example, example, examples
+from transformer.data.examples import Example, example, examples, stacked
 from transformer.data.tokenizers import Tokenizer
 from transformer.mistakes import Mistake
 
@@ -121,7 +121,7 @@ def fixed(dataset: MapDataset) -> MapDataset:
     """The random steps of a dataset taken once and for all: the same masks in every epoch, as the first BERT had them."""
     once = dataset.seed(0)
     rows = [example(once, at) for at in range(len(once))]
-    return examples(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    return examples(**stacked(rows))
 
 
 def sentences(text: str) -> list[str]:

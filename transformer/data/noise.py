@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from grain import MapDataset
 
-from transformer.data.examples import Example, examples
+from transformer.data.examples import Example, examples, stacked
 from transformer.data.pairs import pair
 from transformer.data.tokenizers import Tokenizer
 
@@ -81,7 +81,7 @@ def each_restored(texts: Sequence[str], kinds: Mapping[str, Noise], tokenizer: T
     documents, random = tokenizer.documents(texts), np.random.default_rng(0)
     longest = max(map(len, documents))
     rows = [_restored(tokens, kind, random, longest, tokenizer, room) for tokens in documents for kind in kinds.values()]
-    return examples(**{name: np.stack([row[name] for row in rows]) for name in rows[0]}), list(kinds) * len(documents)
+    return examples(**stacked(rows)), list(kinds) * len(documents)
 
 
 def _restored(document: np.ndarray, kind: Noise, random: np.random.Generator, longest: int, tokenizer: Tokenizer, room: int) -> Example:

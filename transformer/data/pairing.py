@@ -5,31 +5,33 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from grain import MapDataset
 
-from transformer.data.examples import Columns, Example, examples
+from transformer.data.examples import Columns, Example, examples, stacked
 from transformer.data.tokenizers import Tokenizer
+
+
+def joined(parts: Sequence[np.ndarray], tokenizer: Tokenizer, length: int) -> Example:
+    """[CLS] A [SEP] or [CLS] A [SEP] B [SEP] in `length` places: the last part gives way."""
+    begun, kinds = [tokenizer.start], [0]
+    for kind, part in enumerate(parts):
+        kept = part[: max(length - len(begun) - 1, 0)]
+        begun += [*kept.tolist(), tokenizer.end]
+        kinds += [kind] * (len(kept) + 1)
+    size = min(len(begun), length)
+    tokens, sides = np.full(length, tokenizer.pad, np.int32), np.zeros(length, np.int32)
+    tokens[:size], sides[:size] = begun[:size], kinds[:size]
+    return {"tokens": tokens, "kinds": sides, "present": np.arange(length) < size}
 
 
 def enclosed(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> Example:
     """[CLS] a text [SEP] in every row: tokens and present [row, length]; a long text loses its end."""
-    tokens = np.full((len(texts), length), tokenizer.pad, np.int32)
-    present = np.zeros((len(texts), length), bool)
-    for row, ids in enumerate(tokenizer.documents(texts)):
-        kept = [tokenizer.start, *ids[:-1][: length - 2], tokenizer.end]
-        tokens[row, : len(kept)], present[row, : len(kept)] = kept, True
-    return {"tokens": tokens, "present": present}
+    rows = stacked([joined([ids[:-1]], tokenizer, length) for ids in tokenizer.documents(texts)])
+    return {name: rows[name] for name in ("tokens", "present")}
 
 
 def enclosed_pairs(firsts: Sequence[str], seconds: Sequence[str], tokenizer: Tokenizer, length: int) -> Example:
     """[CLS] one [SEP] other [SEP] in every row, with kinds 0 and 1; a long second text loses its end."""
-    rows = {"tokens": np.full((len(firsts), length), tokenizer.pad, np.int32),
-            "present": np.zeros((len(firsts), length), bool), "kinds": np.zeros((len(firsts), length), np.int32)}
     both = zip(tokenizer.documents(firsts), tokenizer.documents(seconds), strict=True)
-    for row, (one, other) in enumerate(both):
-        begun = [tokenizer.start, *one][: length - 1]
-        kept = [*begun, *other[:-1][: length - len(begun) - 1], tokenizer.end]
-        rows["tokens"][row, : len(kept)], rows["present"][row, : len(kept)] = kept, True
-        rows["kinds"][row, len(begun) : len(kept)] = 1
-    return rows
+    return stacked([joined([one[:-1], other[:-1]], tokenizer, length) for one, other in both])
 
 
 def compared(columns: Sequence[Sequence[str]], tokenizer: Tokenizer, length: int, **more: np.ndarray) -> Columns:

@@ -7,7 +7,7 @@ import numpy as np
 from grain import MapDataset
 
 from transformer.data import files, sources
-from transformer.data.examples import Example, examples
+from transformer.data.examples import Example, examples, stacked
 from transformer.data.tokenizers import Tokenizer
 from transformer.mistakes import Mistake
 
@@ -17,7 +17,7 @@ def pairs(asked: Sequence[str], answers: Sequence[str], tokenizer: Tokenizer, mo
     sides = [[_cut(ids, length) for ids in tokenizer.documents(texts)] for texts, length in zip((asked, answers), most, strict=True)]
     read, wrote = (max(map(len, side)) for side in sides)
     rows = [pair(source, target, read, wrote, tokenizer) for source, target in zip(*sides, strict=True)]
-    return examples(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    return examples(**stacked(rows))
 
 
 def _cut(ids: np.ndarray, length: int | None) -> np.ndarray:
