@@ -19,3 +19,30 @@ def pytest_configure(config: pytest.Config) -> None:
     """The inner loop spends its time compiling, so it compiles carelessly; the whole suite compiles as users do."""
     if config.option.markexpr == "not slow":
         os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+
+
+# Nothing that imports JAX is imported before it is told all that above.
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Where there is a directory for each of some little models."""
+    from speakers import written
+
+    place = tmp_path_factory.mktemp("models")
+    written(place)
+    return place
+
+
+@pytest.fixture
+def said(capsys):
+    """What `generate` prints, and that it complains of nothing."""
+    from transformer.__main__ import main
+
+    def said(place, name, *words):
+        assert main(["generate", str(place / name), *words]) == 0
+        out, complained = capsys.readouterr()
+        assert complained == ""
+        return out
+
+    return said

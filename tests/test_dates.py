@@ -2,11 +2,11 @@
 import datetime
 
 import pytest
+from babel.dates import format_date
 
 from transformer.data.made import dates
 from transformer.mistakes import Mistake
 
-format_date = pytest.importorskip("babel.dates").format_date
 LANGUAGES = ("en", "fr", "de", "es")
 
 

@@ -3,7 +3,6 @@ import jax
 import numpy as np
 import pytest
 from tables import Tables
-from test_generate import place, said  # noqa: F401 (a fixture)
 
 from transformer.decoding import Beams, Contrastive, Greedy, Sample, generate
 from transformer.decoding.explained import explained, finding, lines
@@ -101,7 +100,7 @@ def test_a_token_is_cut_to_its_box_and_spelled_out_where_the_font_has_none():
 
 
 @pytest.mark.slow
-def test_the_command_draws_what_it_prints(place, capsys, tmp_path):  # noqa: F811
-    out = said(capsys, place, "decoder", "--prompt", "def f", "--beams", "3", "--most", "4", "--explain", "--out", str(tmp_path / "tree.png"))
+def test_the_command_draws_what_it_prints(place, said, tmp_path):
+    out = said(place, "decoder", "--prompt", "def f", "--beams", "3", "--most", "4", "--explain", "--out", str(tmp_path / "tree.png"))
     assert "step 4" in out and "The best of 3 beams" in out
     assert (tmp_path / "tree.png").read_bytes().startswith(b"\x89PNG")

@@ -6,53 +6,21 @@ import jax
 import numpy as np
 import pytest
 from little import experiment
+from speakers import TOKENIZER
 from test_command_line import told
-from tiny import sharp
 
 from transformer.__main__ import main
-from transformer.data.tokenizers import raw_bytes
 from transformer.decoding import Beams, Greedy, Sample, generate
 from transformer.generate import Rules
-from transformer.huggingface import load, save
-from transformer.models import bert, gpt2, t5
+from transformer.huggingface import load
 from transformer.speaker import Speaker
 from transformer.training.run import guarded, run
 from transformer.training.trained import trained
-
-TOKENIZER = raw_bytes(1)
-VOCAB = TOKENIZER.tokens
-SPECS = {
-    "decoder": gpt2.GPT2.of(gpt2.Size(VOCAB, length=64, layers=1, embed=16, heads=2)),
-    "smaller": gpt2.GPT2.of(gpt2.Size(VOCAB, length=64, layers=1, embed=8, heads=2)),
-    "foreign": gpt2.GPT2.of(gpt2.Size(VOCAB + 3, length=64, layers=1, embed=8, heads=2)),
-    "encoder": bert.Pretraining.of(bert.Size(VOCAB, length=16, layers=1, embed=16, heads=2, mlp=16)),
-    "answerer": t5.T5.of(t5.Size(VOCAB, layers=1, embed=16, heads=2, head=8, mlp=16, buckets=8, reach=12))}
-GENERATION = {"decoder": {"eos_token_id": 2, "pad_token_id": 0}, "answerer": {"decoder_start_token_id": 0, "eos_token_id": 2}}
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """One directory for each model, as transformers writes it; and one without a tokenizer."""
-    place = tmp_path_factory.mktemp("models")
-    for name, spec in SPECS.items():
-        save(place / name, sharp(spec), TOKENIZER)
-        if name in GENERATION:
-            (place / name / "generation_config.json").write_text(json.dumps(GENERATION[name]))
-    save(place / "mute", sharp(SPECS["decoder"]))
-    return place
 
 
 @pytest.fixture(scope="module")
 def run_of_ours(tmp_path_factory):
     return run(experiment, {"length": 32}, runs=tmp_path_factory.mktemp("runs"))
-
-
-def said(capsys, place, name, *words):
-    """What the command prints."""
-    assert main(["generate", str(place / name), *words]) == 0
-    out, complained = capsys.readouterr()
-    assert complained == ""
-    return out
 
 
 def ours(place, name, texts, **given):
@@ -66,60 +34,60 @@ def ours(place, name, texts, **given):
     ([], Greedy()), (["--strategy", "greedy"], Greedy()), (["--beams", "3"], Beams(3)),
     (["--strategy", "beam", "--length-penalty", "0.5", "--early", "full"], Beams(4, length_penalty=0.5, early="full")),
     (["--groups", "2", "--beams", "2"], Beams(2, groups=2, diversity=0.5))])
-def test_a_strategy_is_named_or_found_out(place, capsys, words, strategy):
+def test_a_strategy_is_named_or_found_out(place, said, words, strategy):
     (((text, *_),), _) = ours(place, "decoder", ["def f"], most=6, strategy=strategy)
-    assert said(capsys, place, "decoder", "--prompt", "def f", "--most", "6", *words) == f"def f{text}\n"
+    assert said(place, "decoder", "--prompt", "def f", "--most", "6", *words) == f"def f{text}\n"
 
 
-def test_samples_are_those_of_their_seed(place, capsys):
+def test_samples_are_those_of_their_seed(place, said):
     words = ["--prompt", "ab", "--most", "6", "--top-p", "0.9", "--temperature", "1.5", "--count", "3"]
-    first, other = (said(capsys, place, "decoder", *words, "--seed", seed) for seed in "12")
-    assert first == said(capsys, place, "decoder", *words, "--seed", "1") != other
+    first, other = (said(place, "decoder", *words, "--seed", seed) for seed in "12")
+    assert first == said(place, "decoder", *words, "--seed", "1") != other
     key = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(1), np.arange(1))
     (texts,), (scores,) = ours(place, "decoder", ["ab"], most=6, strategy=Sample(1.5, top_p=0.9, count=3), key=key)
     assert first == "".join(f"--- {n}: score {score:.3f}\nab{text}\n" for n, (text, score) in enumerate(zip(texts, scores, strict=True), 1))
 
 
 @pytest.mark.parametrize("words", [[], ["--strategy", "sample", "--seed", "5"]])
-def test_a_text_is_the_same_as_it_is_written(place, capsys, words):
+def test_a_text_is_the_same_as_it_is_written(place, said, words):
     words = ["--prompt", "hä", "--most", "8", *words]
-    assert said(capsys, place, "decoder", *words, "--stream") == said(capsys, place, "decoder", *words)
+    assert said(place, "decoder", *words, "--stream") == said(place, "decoder", *words)
 
 
 @pytest.mark.slow
-def test_a_file_of_prompts_gives_a_line_for_each(place, capsys, tmp_path):
+def test_a_file_of_prompts_gives_a_line_for_each(place, said, tmp_path):
     texts = ["a", "a much longer prompt", "two"]
     (tmp_path / "prompts.txt").write_text("\n".join(texts) + "\n\n")
     for count, words in ((1, ["--most", "5"]), (2, ["--most", "5", "--strategy", "sample", "--count", "2"])):
-        said(capsys, place, "decoder", "--file", str(tmp_path / "prompts.txt"), "--out", str(tmp_path / "out.jsonl"), "--rows", "2", *words)
+        said(place, "decoder", "--file", str(tmp_path / "prompts.txt"), "--out", str(tmp_path / "out.jsonl"), "--rows", "2", *words)
         lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
         assert [line["prompt"] for line in lines] == texts
         assert all(len(line[name]) == count for line in lines for name in ("texts", "scores", "tokens"))
-        alone = said(capsys, place, "decoder", "--prompt", texts[0], *words)
+        alone = said(place, "decoder", "--prompt", texts[0], *words)
         assert all(f"{texts[0]}{text}\n" in alone for text in lines[0]["texts"])
-    greedy = said(capsys, place, "decoder", "--file", str(tmp_path / "prompts.txt"), "--most", "5")
+    greedy = said(place, "decoder", "--file", str(tmp_path / "prompts.txt"), "--most", "5")
     expected, scores = ours(place, "decoder", texts, most=5)
     assert [json.loads(line)["texts"] for line in greedy.splitlines()] == expected
     np.testing.assert_allclose([json.loads(line)["scores"] for line in greedy.splitlines()], scores, rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_a_source_is_answered(place, capsys):
+def test_a_source_is_answered(place, said):
     model, tokenizer, *_ = load(place / "answerer")
     source = tokenizer.encode("what is it")[None]
     found = generate(model, [[0]], most=6, ends=2, memory=jax.jit(lambda model: model.encode(source))(model), strategy=Beams(2))
-    assert said(capsys, place, "answerer", "--prompt", "what is it", "--beams", "2", "--most", "6") == tokenizer.decode(found.texts()[0][0]) + "\n"
+    assert said(place, "answerer", "--prompt", "what is it", "--beams", "2", "--most", "6") == tokenizer.decode(found.texts()[0][0]) + "\n"
 
 
-def test_tokens_go_in_and_out_without_a_tokenizer(place, capsys):
-    out = said(capsys, place, "mute", "--tokens", "5, 6,7", "--most", "4")
+def test_tokens_go_in_and_out_without_a_tokenizer(place, said):
+    out = said(place, "mute", "--tokens", "5, 6,7", "--most", "4")
     assert out.startswith("5 6 7 ") and len(out.split()) == 7
-    assert said(capsys, place, "mute", "--tokens", "5 6 7", "--most", "4", "--stream") == out
+    assert said(place, "mute", "--tokens", "5 6 7", "--most", "4", "--stream") == out
 
 
-def test_rules_are_kept(place, capsys):
+def test_rules_are_kept(place, said):
     words = ["--tokens", "70", "--most", "12", "--no-repeat", "1"]
-    out = said(capsys, place, "mute", *words).split()
+    out = said(place, "mute", *words).split()
     assert len(set(out)) == len(out) == 13
     own = Speaker("a", None, TOKENIZER, {})
     a, b, space = TOKENIZER.encode("ab ").tolist()
@@ -128,37 +96,37 @@ def test_rules_are_kept(place, capsys):
 
 
 @pytest.mark.slow
-def test_the_file_says_what_nobody_else_does(place, capsys, tmp_path):
+def test_the_file_says_what_nobody_else_does(place, said, tmp_path):
     """Beams, lengths and rules of generation_config.json hold, and what is given comes before them."""
     shutil.copytree(place / "decoder", tmp_path / "own")
     (tmp_path / "own" / "generation_config.json").write_text(json.dumps(
         {"eos_token_id": 2, "num_beams": 3, "early_stopping": True, "max_new_tokens": 4, "suppress_tokens": [70], "temperature": 0.5}))
-    as_file = said(capsys, tmp_path, "own", "--prompt", "def")
+    as_file = said(tmp_path, "own", "--prompt", "def")
     given = ["--prompt", "def", "--most", "4"]
-    assert as_file == said(capsys, tmp_path, "own", *given, "--beams", "3", "--early", "full")
-    assert as_file == said(capsys, tmp_path, "own", *given, "--strategy", "beam")
-    greedy = said(capsys, tmp_path, "own", *given, "--strategy", "greedy")
-    assert greedy == said(capsys, place, "decoder", *given) or TOKENIZER.core.id_to_token(70) in said(capsys, place, "decoder", *given)
+    assert as_file == said(tmp_path, "own", *given, "--beams", "3", "--early", "full")
+    assert as_file == said(tmp_path, "own", *given, "--strategy", "beam")
+    greedy = said(tmp_path, "own", *given, "--strategy", "greedy")
+    assert greedy == said(place, "decoder", *given) or TOKENIZER.core.id_to_token(70) in said(place, "decoder", *given)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [["--alpha", "0.5"], ["--ngram", "2"], ["--strategy", "lookup", "--temperature", "0.8"], ["--draft"]])
-def test_the_other_strategies_speak_as_well(place, capsys, words):
+def test_the_other_strategies_speak_as_well(place, said, words):
     words = [*words, str(place / "smaller")] if words == ["--draft"] else words
-    out = said(capsys, place, "decoder", "--prompt", "ab ab ab", "--most", "6", *words)
+    out = said(place, "decoder", "--prompt", "ab ab ab", "--most", "6", *words)
     assert out.startswith("ab ab ab")
     if words[0] in ("--draft", "--ngram"):  # greedy, only faster
-        assert out == said(capsys, place, "decoder", "--prompt", "ab ab ab", "--most", "6")
+        assert out == said(place, "decoder", "--prompt", "ab ab ab", "--most", "6")
 
 
-def test_a_run_speaks_with_its_best_weights(run_of_ours, capsys):
+def test_a_run_speaks_with_its_best_weights(run_of_ours, said):
     folder = run_of_ours.folder
     built, model = trained(folder)
     assert built.tokenizer is not None
     tokens = built.tokenizer.encode("The ")
     found = generate(model, [tokens], most=6, ends=built.tokenizer.end)
     for name in (folder, folder.parent):
-        assert said(capsys, name, ".", "--prompt", "The ", "--most", "6") == "The " + built.tokenizer.decode([*tokens, *found.texts()[0][0]])[4:] + "\n"
+        assert said(name, ".", "--prompt", "The ", "--most", "6") == "The " + built.tokenizer.decode([*tokens, *found.texts()[0][0]])[4:] + "\n"
 
 
 WRONG = [

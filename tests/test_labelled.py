@@ -87,7 +87,6 @@ def test_reviews_say_what_they_say():
 
 
 def test_names_of_held_out_sentences_are_new():
-    pytest.importorskip("babel")
     learned, held = names.sentences(300, 0), names.sentences(100, 1, held_out=True)
 
     def of(some):
