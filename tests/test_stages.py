@@ -9,9 +9,11 @@ import pytest
 from little import experiment as little
 
 from transformer.training.experiment import Expectation, stages
+from transformer.training.loop import evaluate
 from transformer.training.run import run
 from transformer.training.stage import Setting, followed
 from transformer.training.step import born
+from transformer.training.trained import trained
 from transformer.weights import count, holding, holds, initialise, named
 
 
@@ -75,18 +77,20 @@ def test_a_smoke_run_takes_two_steps_and_judges_nothing(tmp_path):
     assert result.met and written["smoke"] and written["step"] == 2 and written["expects"][0]["met"] is False
 
 
-@pytest.mark.slow
-def test_the_weights_kept_are_those_best_on_validation_data(tmp_path):
-    # A rate that ruins the model after its best moment.
-
+def ruined(validated: bool = False):
+    """By a rate that grows after the model's best moment."""
     plain = little()
     rates = optax.piecewise_constant_schedule(1e-2, {10: 300.0})
-    ruined = dataclasses.replace(plain, optimizer=optax.sgd(rates), explosion=1e9)
-    chosen = dataclasses.replace(ruined, validation=plain.held_out)
-    last, best = (followed(one, Setting("seen", folder, 0, None), lambda: None).trained.values["loss"]
-                  for one, folder in ((ruined, tmp_path), (chosen, tmp_path / "chosen")) if not folder.mkdir(exist_ok=True))
-    losses = [json.loads(line).get("held_out") for line in (tmp_path / "chosen" / "metrics.jsonl").read_text().splitlines()]
-    assert best == pytest.approx(min(x for x in losses if x is not None)) and best < last
+    return dataclasses.replace(plain, optimizer=optax.sgd(rates), explosion=1e9, validation=plain.held_out if validated else None)
+
+
+@pytest.mark.slow
+def test_the_weights_kept_are_those_best_on_validation_data_and_later_spoken_with(tmp_path):
+    last, best = (run(ruined, {"validated": validated}, runs=tmp_path / str(validated)) for validated in (False, True))
+    losses = [json.loads(line).get("held_out") for line in (best.folder / "metrics.jsonl").read_text().splitlines()]
+    assert best.values["loss"] == pytest.approx(min(x for x in losses if x is not None)) and best.values["loss"] < last.values["loss"]
+    for one in (last, best):
+        assert evaluate(*trained(one.folder))["loss"] == pytest.approx(one.values["loss"])
 
 
 def test_one_experiment_is_one_stage():

@@ -66,7 +66,7 @@ class Checkpoints:
     def best(self) -> int | None:
         """The step with the lowest held-out loss."""
         losses = _losses(self._checkpointer)
-        return min(losses, key=lambda step: losses[step]) if losses else None
+        return min(losses, key=lambda step: (losses[step], -step)) if losses else None
 
     def restore(self, promised: Any, step: int | None = None) -> Any:
         """The newest state that is whole (or that of `step`), in the shapes, types and places promised."""
@@ -90,13 +90,16 @@ class Checkpoints:
         self._checkpointer.reload()
 
 
-def best_of(folder: Path, promised: Any) -> Any:
-    """The state with the lowest held-out loss, or without one the newest. The run may still be going on: its folder is only read."""
+def measured(folder: Path, promised: Any, validated: bool) -> Any:
+    """The state that a run measures: the newest, or if it is `validated` that with the lowest loss on the way.
+
+    The run may still be going on: its folder is only read.
+    """
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     reasons = []
     try:
         with contextlib.closing(ocp.training.Checkpointer(str(folder.absolute()))) as checkpointer:
-            losses = _losses(checkpointer)
+            losses = _losses(checkpointer) if validated else {}
             steps = sorted((c.step for c in checkpointer.checkpoints), key=lambda step: (losses.get(step, math.inf), -step))
             for step in steps:
                 try:

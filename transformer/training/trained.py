@@ -1,4 +1,4 @@
-"""What a run has trained: its experiment, made again of what the run wrote down, and its best weights.
+"""What a run has trained: its experiment, made again of what the run wrote down, and the weights that it was measured by.
 
     experiment, model = trained("runs/gpt2")        the latest of that name, or runs/gpt2/TIME
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from transformer import knobs
 from transformer.mistakes import Mistake
-from transformer.training.checkpoints import best_of
+from transformer.training.checkpoints import measured
 from transformer.training.experiment import Experiment, Stages, Trained, stages
 from transformer.training.loop import promised
 
@@ -32,7 +32,7 @@ def trained(path: str | Path) -> tuple[Experiment, Any]:
     with contextlib.suppress(StopIteration):
         following = stage
         while (checkpoints := folder / following.stage / "checkpoints").is_dir():
-            stage, model = following, best_of(checkpoints, promised(following)).best
+            stage, model = following, measured(checkpoints, promised(following), following.validation is not None).best
             following = program.send(Trained(stage.model, model, _values(folder / stage.stage)))
     if model is None:
         raise Mistake(f"the run {folder} has no checkpoints; let it get as far as its first")
