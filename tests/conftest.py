@@ -10,18 +10,33 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # XLA has crashed writing it, which would take every test along
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-of-tests-")  # what tests keep is not the user's
-atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # tests compile far more than they compute; see `optimized`
+if "PYTEST_XDIST_WORKER" not in os.environ:  # the processes of one session share what they keep, and none of it is the user's
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-of-tests-")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 os.environ.setdefault("GLIBC_TUNABLES", "")  # huge pages are for speed, and asking for them starts every child twice
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The inner loop spends its time compiling, so it compiles carelessly; the whole suite compiles as users do."""
-    if config.option.markexpr == "not slow":
-        os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-
-
 # Nothing that imports JAX is imported before it is told all that above.
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgotten():
+    """What one file compiled goes before the next: programs lie in maps of memory, of which a process may have 65530."""
+    import jax
+
+    yield
+    jax.clear_caches()
+
+
+@pytest.fixture
+def optimized():
+    """Programs as users compile them."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="module")

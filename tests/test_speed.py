@@ -25,6 +25,7 @@ from transformer.models.llama import Llama
 from transformer.training.loop import place, promised
 from transformer.training.step import step_of
 
+pytestmark = pytest.mark.usefixtures("optimized")
 COUNTED = f"""
 import json, sys
 from collections import Counter

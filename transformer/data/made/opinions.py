@@ -37,6 +37,6 @@ def opinions(count: int, seed: int, held_out: bool = False) -> tuple[list[str], 
 
 def _clause(draw: random.Random, praise: int) -> str:
     """the plot was not very dull"""
-    denied = draw.random() < 0.4
+    denied = draw.random() < 0.2
     adjective = draw.choice((BAD, GOOD)[praise != denied])
     return f"the {draw.choice(PARTS)} was {'not ' if denied else ''}{draw.choice(DEGREES)}{adjective}"
