@@ -82,3 +82,12 @@ def test_a_broken_file_is_refused_by_place(tmp_path, data, sentence):
         read(tmp_path / "c.mid")
     with pytest.raises(Mistake, match="cannot read"):
         read(tmp_path / "none.mid")
+
+
+def test_a_folder_is_read_whole_or_without_what_is_broken(tmp_path, capsys):
+    write(tmp_path / "a.mid", [Note(0.0, 0.5, 60, 66)])
+    (tmp_path / "b.midi").write_bytes(file_of(b"\x00\x90\x3c"))
+    with pytest.raises(Mistake, match="b.midi, byte 24: the message 0x90 wants 2 data bytes"):
+        midi.folder(tmp_path)
+    assert len(midi.folder(tmp_path, skip=True)) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("1 of 2 files in")

@@ -19,9 +19,10 @@ from transformer.data.examples import windows
 from transformer.decoding import Greedy, advance, begin, ready
 from transformer.decoding.engine import question, searching
 from transformer.mistakes import Mistake
-from transformer.models import llama
+from transformer.models import llama, wavenet
 from transformer.models.gpt2 import GPT2, Size
 from transformer.models.llama import Llama
+from transformer.models.wavenet import WaveNet
 from transformer.training.loop import place, promised
 from transformer.training.step import step_of
 
@@ -110,6 +111,13 @@ def test_a_token_neither_copies_the_cache_nor_cuts_weights_out_of_a_stack(spec, 
     weights, cache = 96 * 96, rows * 256 * 32  # what makes queries, and the keys of a layer
     assert moved(ready(model), rows, min(weights, cache)) == []
     assert "dynamic-slice" in {kind for kind, _ in moved(model, rows, weights)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_sample_of_sound_moves_nothing_of_what_wavenet_remembers(rows):
+    model = sharp(WaveNet.of(wavenet.Size(vocab=97, layers=9, cycle=9, embed=24, gate=24, skip=24)))
+    assert moved(model, rows, 4000) == []  # what its last layers remember has more numbers, all else fewer
 
 
 def test_the_benchmark_of_decoding_measures_what_it_says(capsys):

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from tiny import sharp
 
+from transformer.bench.sound import sound
 from transformer.convolution import Causal
 from transformer.decoding import Beams, Greedy, Sample, generate
+from transformer.mistakes import Mistake
 from transformer.models.wavenet import Size, WaveNet
 from transformer.weights import initialise
 
@@ -34,7 +36,7 @@ def test_a_causal_convolution_is_a_sum_over_the_past(width, dilation):
         y, recent = layer.go_on(x[:, at:at + steps], recent)
         pieces.append(y)
     np.testing.assert_allclose(np.concatenate(pieces, 1), expected, atol=1e-5)
-    assert recent.steps.shape == (2, (width - 1) * dilation, 3)
+    assert recent.steps.shape == (2, (width - 1) * dilation + 1, 3)
 
 
 def test_the_future_has_a_gradient_of_exactly_zero_and_the_past_as_far_as_it_reaches_has_not():
@@ -98,3 +100,11 @@ def test_thirty_layers_are_as_published():
     model = WaveNet.of(Size())
     assert model.reach == 3 * 1023 + 1 and len(model.blocks) == 30
     assert np.isfinite(answered(initialise(WaveNet.of(Size(layers=4)), jax.random.key(0)), TOKENS)).all()
+
+
+def test_the_benchmark_of_sound_times_its_parts(capsys):
+    sound(seconds=0.01, layers=2, rate=4000, parts=4)
+    said = capsys.readouterr().out
+    assert "which hears 4 samples" in said and said.count(" µs each") == 4 and "a second of sound takes" in said
+    with pytest.raises(Mistake, match="make it longer"):
+        sound(seconds=0.001, rate=4000)

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 
-from transformer.data.waves import heard, read, resampled
+from transformer.data.waves import apart, folder, heard, read, resampled, write
 from transformer.mistakes import Mistake
 
 WAVE = np.round(np.sin(np.arange(40) * 0.7)[:, None] * np.array([0.5, -0.25]) * 128) / 128  # what 8 bits can say
@@ -102,3 +102,40 @@ def test_every_new_sample_is_the_sum_that_it_should_be():
         weigh = lambda d: band * np.sinc(band * d) * np.i0(12 * np.sqrt(np.maximum(0, 1 - (d / (reach + 1)) ** 2))) / np.i0(12)
         new.append((weigh(away)[near] @ wave[near]) / weigh(full).sum())
     np.testing.assert_allclose(resampled(wave, rate, to), new, atol=1e-6)
+
+
+def test_what_is_written_is_what_others_read(tmp_path):
+    import wave
+
+    sound = np.asarray([0.0, 0.5, -0.25, 1.0, -3.0])
+    write(tmp_path / "a.wav", sound, 8000)
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate(), file.getnframes()) == (1, 2, 8000, 5)
+    again, rate = read(tmp_path / "a.wav")
+    assert rate == 8000
+    np.testing.assert_allclose(again[:, 0], np.clip(sound, -1, 1), atol=1e-4)
+
+
+def test_a_folder_is_read_whole_or_without_what_is_broken(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    written(tmp_path / "in" / "a.wav", kind=1, bits=24)
+    written(tmp_path / "b.WAV", rate=8_000)
+    assert [path.name for path in folder(tmp_path)[0]] == ["b.WAV", "a.wav"] and capsys.readouterr().err == ""
+    for number, data in enumerate((b"", written(tmp_path / "d.wav").read_bytes()[:-10])):
+        (tmp_path / f"c{number}.wav").write_bytes(data)
+    with pytest.raises(Mistake, match="c0.wav is no WAV file but empty"):
+        folder(tmp_path)
+    paths, found = folder(tmp_path, 8_000, skip=True)
+    assert [path.name for path in paths] == ["b.WAV", "d.wav", "a.wav"] and [len(one) for one in found] == [40, 20, 20]
+    said = capsys.readouterr().err.splitlines()
+    assert "c1.wav was cut off: of 160 bytes of sound only 150 are there" in said[1] and said[2].startswith("2 of 5 files in")
+    with pytest.raises(Mistake, match="holds no file that ends in .wav"):
+        folder(tmp_path / "nothing")
+
+
+def test_some_sound_is_held_out():
+    one = np.arange(100.0)
+    assert [len(part) for part in apart([one])] == [90, 10]
+    many = [np.full(3, at) for at in range(21)]
+    learned, held = apart(many)
+    assert set(held) == {0, 10, 20} and set(learned) | set(held) == set(range(21)) and len(learned) == 54

@@ -7,6 +7,7 @@ python -m transformer embed DIR         vectors of texts, by an encoder: --texts
 python -m transformer bench load        how fast a checkpoint is loaded, beside a plain read of its file
 python -m transformer bench train       how fast a training step is here, beside PyTorch's with --torch PYTHON
 python -m transformer bench decode      how fast a token is, as a share of how fast memory is read; --torch PYTHON for transformers'
+python -m transformer bench sound       how fast WaveNet makes sound, and that a sample takes as long late as early
 
 NAME is a published model (gpt2, bert-base, llama-7b, ...) or a file with an experiment in it; its knobs follow as --knob value.
 """

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from transformer.layers import static
+from transformer.layers import product, static
 from transformer.weights import Initialiser, constant, weight
 
 Array = jax.Array
@@ -54,39 +54,49 @@ class Causal:
         return self._read(jnp.pad(x, ((0, 0), (self.reach, 0), (0, 0))))
 
     def start(self, batch: int, dtype: Any = jnp.float32) -> "Recent":
-        return Recent(jnp.zeros((batch, self.reach, self.kernel.shape[1]), dtype), jnp.zeros((), jnp.int32))
+        return Recent(jnp.zeros((batch, self.reach + 1, self.kernel.shape[1]), dtype), jnp.zeros((), jnp.int32))
 
     def go_on(self, x: Array, recent: "Recent") -> tuple[Array, "Recent"]:
         """The steps x [b, t, channels] after the recent ones; one step costs the same however far back it reads."""
         if x.shape[1] == 1:
-            before = [recent.ago(steps) for steps in range(self.reach, 0, -self.dilation)]
-            seen = jnp.stack([*before, x[:, 0]], 1).astype(x.dtype)
-            y = jnp.einsum("bwc,wcd->bd", seen, self.kernel.astype(x.dtype))[:, None]
-            return y + jnp.expand_dims(self.bias.astype(x.dtype), (0, 1)), recent.push(x)
-        whole = jnp.concatenate([recent.in_order().astype(x.dtype), x], 1)
+            recent = recent.push(x)
+            taps = [recent.ago(steps).astype(x.dtype) for steps in range(self.reach, -1, -self.dilation)]
+            y = jnp.concatenate(taps, -1) @ self.kernel.astype(x.dtype).reshape(-1, self.kernel.shape[-1])
+            return (y + jnp.expand_dims(self.bias.astype(x.dtype), 0))[:, None], recent
+        whole = jnp.concatenate([recent.in_order()[:, 1:].astype(x.dtype), x], 1)
         return self._read(whole), recent.refilled(whole, x.shape[1])
 
     def _read(self, x: Array) -> Array:
-        y = jax.lax.conv_general_dilated(x, self.kernel.astype(x.dtype), (1,), "VALID", rhs_dilation=(self.dilation,),
-                                         dimension_numbers=("NWC", "WIO", "NWC"))
-        return y + jnp.expand_dims(self.bias.astype(x.dtype), (0, 1))
+        """One product for each tap: its gradient is faster than a dilated convolution's."""
+        steps = x.shape[1] - self.reach
+        taps = (product(x[:, tap * self.dilation:tap * self.dilation + steps], kernel)
+                for tap, kernel in enumerate(self.kernel.astype(x.dtype)))
+        return sum(taps, start=jnp.zeros((), x.dtype)) + jnp.expand_dims(self.bias.astype(x.dtype), (0, 1))
 
 
 @struct.dataclass
 class Recent:
-    """The last steps of a stream [b, n, channels]; the newest takes the place of the oldest, and nothing moves."""
+    """The last steps of a stream [b, n, channels]; the newest takes the place of the oldest, and nothing moves.
+
+    XLA writes in place, rather than copy all steps to write one, only if what is read is read afterwards, by a gather, and
+    if axes of length one are left out.
+    """
 
     steps: Array
     taken: Array  # how many came so far
 
     def ago(self, steps: int) -> Array:
-        """What came so many steps ago [b, channels]."""
-        return jnp.take(self.steps, (self.taken - steps) % self.steps.shape[1], axis=1)
+        """What came so many steps before the last one [b, channels]."""
+        place, axis = (self.taken - 1 - steps) % self.steps.shape[1], int(len(self.steps) > 1)
+        return jnp.take(self._bare(self.steps), place, axis=axis).reshape(len(self.steps), -1)
 
     def push(self, x: Array) -> "Recent":
-        place = self.taken % self.steps.shape[1]
-        steps = jax.lax.dynamic_update_slice_in_dim(self.steps, x.astype(self.steps.dtype), place, 1)
-        return Recent(steps, self.taken + 1)
+        bare, new = self._bare(self.steps), self._bare(x.astype(self.steps.dtype))
+        steps = jax.lax.dynamic_update_slice_in_dim(bare, new, self.taken % self.steps.shape[1], int(len(self.steps) > 1))
+        return Recent(steps.reshape(self.steps.shape), self.taken + 1)
+
+    def _bare(self, x: Array) -> Array:
+        return x.reshape([x.shape[axis] for axis in range(3) if axis == 1 or self.steps.shape[axis] > 1])
 
     def in_order(self) -> Array:
         """Oldest first."""
@@ -94,5 +104,6 @@ class Recent:
 
     def refilled(self, whole: Array, new: int) -> "Recent":
         """With the end of a stream of which so many steps are new."""
-        last = whole[:, whole.shape[1] - self.steps.shape[1]:].astype(self.steps.dtype)
+        missing = max(self.steps.shape[1] - whole.shape[1], 0)
+        last = jnp.pad(whole, ((0, 0), (missing, 0), (0, 0)))[:, -self.steps.shape[1]:].astype(self.steps.dtype)
         return Recent(jnp.roll(last, self.taken + new, 1), self.taken + new)

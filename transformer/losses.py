@@ -54,8 +54,8 @@ def token_loss(logits: Callable[[Array], Array], hidden: Array, labels: Array, w
 
 
 def next_token(model: Any, batch: Batch, key: Array | None = None, **values: Any) -> Result:
-    """A decoder's: every token from those before it, in its own document when the rows are packed."""
-    context = {name: batch[name] for name in ("positions", "segments") if name in batch}
+    """A decoder's: every token from those before it, in its own document when the rows are packed, and what it is told beside."""
+    context = {name: batch[name] for name in ("positions", "segments", "condition") if name in batch}
     hidden = model.hidden(batch["tokens"], key=key, **context)
     return token_loss(model.logits, hidden, batch["targets"], batch["weights"], **values)
 

@@ -1,10 +1,10 @@
 """How fast it is, measured side by side with others on the same machine in one run."""
 from collections.abc import Sequence
 
-from transformer.bench import decode, load, train
+from transformer.bench import decode, load, sound, train
 from transformer.mistakes import Mistake
 
-BENCHMARKS = {"train": train.main, "decode": decode.main, "load": load.main}
+BENCHMARKS = {"train": train.main, "decode": decode.main, "load": load.main, "sound": sound.main}
 
 
 def main(name: str, words: Sequence[str]) -> int:

@@ -4,14 +4,15 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from transformer.mistakes import Mistake
 
 TABLES = (".jsonl", ".csv", ".tsv")  # files of records: fields by name
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,31 @@ class Question:
     question: str
     passage: str
     answers: tuple[Answer, ...]
+
+
+def each(path: str | Path, endings: Sequence[str], read: Callable[[Path], Content], skip: bool = False) -> tuple[list[Path], list[Content]]:
+    """All files below a folder that end so, or one file, and what is read of each.
+
+    One that cannot be read stops everything; if it may be skipped, it is said which were, why, and how many.
+    """
+    path = Path(path).expanduser()
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix.lower() in endings)
+    if not files:
+        raise Mistake(f"{path} holds no file that ends in {' or '.join(endings)}: name a folder with some in it")
+    found, contents = list[Path](), list[Content]()
+    for file in files:
+        try:
+            contents.append(read(file))
+            found.append(file)
+        except Mistake as mistake:
+            if not skip:
+                raise
+            print(f"skipped: {mistake}", file=sys.stderr)
+    if len(found) < len(files):
+        print(f"{len(files) - len(found)} of {len(files)} files in {path} were skipped", file=sys.stderr)
+    if not found:
+        raise Mistake(f"none of the {len(files)} files in {path} can be read")
+    return found, contents
 
 
 def text(path: str | Path) -> str:

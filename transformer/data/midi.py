@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from transformer.data import files
 from transformer.mistakes import Mistake
 
 PITCHES, SHIFTS, LEVELS = 128, 100, 32
@@ -97,6 +98,11 @@ def write(path: str | Path, notes: Iterable[Note], program: int = 0) -> None:
     body += b"\x00\xff\x2f\x00"
     header = b"MThd" + struct.pack(">IHHH", 6, 0, 1, TICKS)
     Path(path).write_bytes(header + b"MTrk" + struct.pack(">I", len(body)) + body)
+
+
+def folder(path: str | Path, skip: bool = False) -> list[list[Note]]:
+    """The pieces of all MIDI files below a folder; one that cannot be read stops everything, unless it may be skipped."""
+    return files.each(path, (".mid", ".midi"), read, skip)[1]
 
 
 def read(path: str | Path) -> list[Note]:

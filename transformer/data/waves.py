@@ -1,13 +1,17 @@
 """Sound files: a WAV of any common format and rate in, one channel at the rate that a model hears out.
 
     wave = heard("speech.wav")        float32 between -1 and 1, at 16 kHz
+    write("again.wav", wave)
+    paths, waves = folder("speech")   all below a folder
 """
 import math
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from transformer.data import files
 from transformer.data.sound import RATE
 from transformer.mistakes import Mistake
 
@@ -44,6 +48,29 @@ def read(path: str | Path) -> tuple[np.ndarray, int]:
     if not np.isfinite(wave).all():
         raise Mistake(f"{path} has samples that are no finite numbers; convert it again")
     return wave[: len(wave) // channels * channels].reshape(-1, channels), rate
+
+
+def write(path: str | Path, wave: np.ndarray, rate: int = RATE) -> None:
+    """One channel of samples between -1 and 1, in whole numbers of 16 bits; what is louder is cut."""
+    data = np.round(np.clip(wave, -1, 1) * (2**15 - 1)).astype("<i2").tobytes()
+    form = struct.pack("<HHIIHH", PCM, 1, rate, 2 * rate, 2, 16)
+    chunks = b"".join(name + struct.pack("<I", len(body)) + body for name, body in ((b"fmt ", form), (b"data", data)))
+    Path(path).write_bytes(b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WAVE" + chunks)
+
+
+def folder(path: str | Path, rate: int = RATE, skip: bool = False) -> tuple[list[Path], list[np.ndarray]]:
+    """The waves of all WAV files below a folder; one that cannot be read stops everything, unless it may be skipped."""
+    return files.each(path, (".wav",), lambda file: heard(file, rate), skip)
+
+
+def apart(sounds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """One wave to learn from and one to hold out: every tenth of several, or the last tenth of a single one."""
+    if len(sounds) == 1:
+        cut = len(sounds[0]) * 9 // 10
+        return sounds[0][:cut], sounds[0][cut:]
+    held = range(len(sounds) - 1, -1, -10)
+    return (np.concatenate([sound for at, sound in enumerate(sounds) if at not in held]),
+            np.concatenate([sounds[at] for at in held]))
 
 
 def resampled(wave: np.ndarray, rate: int, to: int = RATE) -> np.ndarray:
