@@ -12,7 +12,7 @@ from tiny import sharp
 from uncached import Uncached
 
 from transformer.decoding import Beams, Contrastive, Greedy, Lookup, Sample, Speculative, generate, ready
-from transformer.models import bart, gpt, gpt2, imagegpt, llama, llama_kin, marian, rnn, t5, whisper
+from transformer.models import bart, gpt, gpt2, imagegpt, llama, llama_kin, marian, music, rnn, t5, whisper
 from transformer.recurrent import GRU, LSTM
 
 SIZE = gpt2.Size(vocab=64, length=128, layers=2, embed=32, heads=4)
@@ -30,6 +30,7 @@ SPECS: dict[str, Any] = {
     "gemma": llama_kin.gemma(GROUPED, tied=False),
     "gemma2": llama_kin.gemma2(GROUPED, tied=False, asked=8, reach=5),
     "mixtral": llama_kin.mixtral(EXPERTS),
+    "music": music.MusicTransformer.of(music.Size(vocab=64, length=128, layers=2, embed=32, heads=4, mlp=48)),
     "t5": t5.T5.of(RELATIVE),
     "t5 1.1": t5.T5.of(RELATIVE, gated=True),
     "bart": bart.Bart.of(bart.Size(vocab=64, length=128, layers=2, embed=32, heads=4, mlp=48)),

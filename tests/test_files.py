@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from transformer.data import files
@@ -78,3 +79,11 @@ def test_a_label_unseen_in_training_is_refused():
     assert files.numbers("a.csv", [("yes", 2), ("no", 3)], ["no", "yes"]) == [1, 0]
     with pytest.raises(Mistake, match="a.csv, line 3, has the label 'perhaps', unseen in training, where there are 'no', 'yes'"):
         files.numbers("a.csv", [("yes", 2), ("perhaps", 3)], ["no", "yes"])
+
+
+def test_some_of_what_was_read_is_held_out():
+    one = np.arange(100.0)
+    assert [len(part) for part in files.apart([one])] == [90, 10]
+    many = [np.full(3, at) for at in range(21)]
+    learned, held = files.apart(many)
+    assert set(held) == {0, 10, 20} and set(learned) | set(held) == set(range(21)) and len(learned) == 54

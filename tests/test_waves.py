@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 
-from transformer.data.waves import apart, folder, heard, read, resampled, write
+from transformer.data.waves import folder, heard, read, resampled, write
 from transformer.mistakes import Mistake
 
 WAVE = np.round(np.sin(np.arange(40) * 0.7)[:, None] * np.array([0.5, -0.25]) * 128) / 128  # what 8 bits can say
@@ -131,11 +131,3 @@ def test_a_folder_is_read_whole_or_without_what_is_broken(tmp_path, capsys):
     assert "c1.wav was cut off: of 160 bytes of sound only 150 are there" in said[1] and said[2].startswith("2 of 5 files in")
     with pytest.raises(Mistake, match="holds no file that ends in .wav"):
         folder(tmp_path / "nothing")
-
-
-def test_some_sound_is_held_out():
-    one = np.arange(100.0)
-    assert [len(part) for part in apart([one])] == [90, 10]
-    many = [np.full(3, at) for at in range(21)]
-    learned, held = apart(many)
-    assert set(held) == {0, 10, 20} and set(learned) | set(held) == set(range(21)) and len(learned) == 54

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from transformer.data import waves
+from transformer.data import files, waves
 from transformer.data.examples import examples, windows
 from transformer.data.made.resonances import VOWELS, Resonances
 from transformer.data.ngrams import witten_bell
@@ -35,7 +35,7 @@ def experiment(layers: int = 8, cycle: int = 4, embed: int = 48, levels: int = 6
     shared: dict[str, Any] = {"model": model, "loss": next_token, "rows": rows, "steps": steps,
                               "optimizer": muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3)}
     if folder:
-        read = waves.apart(waves.folder(folder, hertz, bool(skip))[1])
+        read = files.apart(waves.folder(folder, hertz, bool(skip))[1])
         learned, heard = (companded(wave, levels) for wave in read)
         begin = heard[:length]
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from transformer.mistakes import Mistake
 
 TABLES = (".jsonl", ".csv", ".tsv")  # files of records: fields by name
@@ -97,6 +99,16 @@ def each(path: str | Path, endings: Sequence[str], read: Callable[[Path], Conten
     if not found:
         raise Mistake(f"none of the {len(files)} files in {path} can be read")
     return found, contents
+
+
+def apart(pieces: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """One row to learn from and one to hold out: every tenth of several pieces, or the last tenth of a single one."""
+    if len(pieces) == 1:
+        cut = len(pieces[0]) * 9 // 10
+        return pieces[0][:cut], pieces[0][cut:]
+    held = range(len(pieces) - 1, -1, -10)
+    return (np.concatenate([piece for at, piece in enumerate(pieces) if at not in held]),
+            np.concatenate([pieces[at] for at in held]))
 
 
 def text(path: str | Path) -> str:

@@ -79,6 +79,12 @@ def decode(events: Iterable[int]) -> list[Note]:
     return sorted(notes)
 
 
+def transposed(events: np.ndarray, semitones: int) -> np.ndarray:
+    """The same music higher or lower; what would leave the keyboard stays at its end."""
+    pitch, struck = events % PITCHES, events < SHIFT
+    return np.where(struck, events - pitch + np.clip(pitch + semitones, 0, PITCHES - 1), events).astype(np.int32)
+
+
 def snapped(notes: Iterable[Note]) -> list[Note]:
     """The same notes on the grid of the events."""
     return decode(encode(notes))

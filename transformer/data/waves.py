@@ -6,7 +6,6 @@
 """
 import math
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,16 +60,6 @@ def write(path: str | Path, wave: np.ndarray, rate: int = RATE) -> None:
 def folder(path: str | Path, rate: int = RATE, skip: bool = False) -> tuple[list[Path], list[np.ndarray]]:
     """The waves of all WAV files below a folder; one that cannot be read stops everything, unless it may be skipped."""
     return files.each(path, (".wav",), lambda file: heard(file, rate), skip)
-
-
-def apart(sounds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """One wave to learn from and one to hold out: every tenth of several, or the last tenth of a single one."""
-    if len(sounds) == 1:
-        cut = len(sounds[0]) * 9 // 10
-        return sounds[0][:cut], sounds[0][cut:]
-    held = range(len(sounds) - 1, -1, -10)
-    return (np.concatenate([sound for at, sound in enumerate(sounds) if at not in held]),
-            np.concatenate([sounds[at] for at in held]))
 
 
 def resampled(wave: np.ndarray, rate: int, to: int = RATE) -> np.ndarray:
