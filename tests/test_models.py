@@ -8,6 +8,7 @@ import pytest
 from tiny import SPECS, sharp
 
 from transformer.layers import Linear
+from transformer.models.modernbert import ModernBert, Size
 from transformer.weights import edit, named
 
 ROWS, LENGTH = 3, 8
@@ -112,6 +113,14 @@ def test_a_packed_document_is_as_if_alone(name):
     assert not np.allclose(changed[:, :3], packed[:, :3])
     alone = encoded(model, *(x[:1] for x in everything(tokens=np.roll(TOKENS, -3, 1), present=AT < 5)))
     np.testing.assert_allclose(packed[0, 3:], alone[0, :5], atol=1e-5)
+
+
+@pytest.mark.parametrize("kinds", [0, 2])
+def test_only_who_has_a_table_of_sentence_kinds_tells_them_apart(kinds):
+    model = sharp(ModernBert.of(Size(vocab=64, layers=1, embed=16, heads=2, mlp=24, kinds=kinds)))
+    one, other, unsaid = (model.encode(TOKENS, kinds=given) for given in (jnp.zeros((ROWS, LENGTH), int), jnp.ones((ROWS, LENGTH), int), None))
+    assert np.allclose(one, other, atol=1e-3) == (kinds == 0)
+    np.testing.assert_array_equal(one, unsaid)
 
 
 @pytest.mark.parametrize("name", ENCODERS)

@@ -32,6 +32,7 @@ class Size:
     mlp: int = 1152
     window: int = 128  # both ways together
     every: int = 3  # each such layer, the first included, sees everything
+    kinds: int = 0  # of sentences: published ones tell none apart
 
     @property
     def head(self) -> int:
@@ -54,6 +55,7 @@ class ModernBert:
     far: Rotary = static(Rotary(64, 160_000.0))
     near: Rotary = static(Rotary(64))
     dropout: float = static(0.0)
+    kinds: Embedding | None = None
 
     @classmethod
     def of(cls, size: Size, dropout: float = 0.0, far: float = 160_000.0, near: float = 10_000.0,
@@ -75,14 +77,18 @@ class ModernBert:
         kinds = kinds or tuple(int(layer % size.every != 0) for layer in range(size.layers))
         blocks = Stack(tuple(block(layer) for layer in range(size.layers)), kinds)
         return cls(Embedding.of(size), norm(), blocks, norm(), size.window // 2 + 1,
-                   Rotary(size.head, far), Rotary(size.head, near), dropout)
+                   Rotary(size.head, far), Rotary(size.head, near), dropout,
+                   Embedding.of(size, "kinds embed") if size.kinds else None)
 
     def encode(self, tokens: Array, *, present: Array | None = None, positions: Array | None = None,
                segments: Array | None = None, kinds: Array | None = None, key: Array | None = None) -> Array:
-        """A vector for every token. It knows no sentence kinds: `kinds` is there for those who pass them to any encoder."""
+        """A vector for every token. `kinds` says sentence A or B, to one that has a table of them."""
         positions = jnp.arange(tokens.shape[1])[None] if positions is None else positions
         keys = (None, None) if key is None else jax.random.split(key)
-        x = shard(dropout(self.embedding_norm(self.tokens(tokens)), self.dropout, keys[0]), "batch", "length", "embed")
+        x = self.tokens(tokens)
+        if self.kinds is not None:
+            x = x + self.kinds(jnp.zeros_like(tokens) if kinds is None else kinds)
+        x = shard(dropout(self.embedding_norm(x), self.dropout, keys[0]), "batch", "length", "embed")
         everything = masks.encoder(present=present, segments=segments)
         nearby = everything & masks.window(positions, positions, self.reach)
         x, _ = self.blocks(x, mask=(everything, nearby), rotate=(self.far(positions), self.near(positions)), key=keys[1])

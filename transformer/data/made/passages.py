@@ -31,35 +31,29 @@ class Relation:
 
 PEOPLE = _words(
     "Anna Ben Clara David Emma Felix Grace Hugo Irene Jack Kate Leo Maria Noah Olga Peter Quinn Rosa Sam Tina Umar Vera "
-    "Walter Xenia Yusuf Zoe Alice Bruno Carmen Dora Elias Frida George Hanna Ivan Julia Karl Laura Marco Nina Oscar Paula "
-    "Ralf Sonja Tom Ursula Victor Wendy"
+    "Walter Zoe"
 )
 RELATIONS = {
     "home": Relation(
         ("{person} lives in {value}.", "The home of {person} is in {value}.", "{value} is where {person} lives."),
-        _words("Rome Paris Oslo Cairo Lima Delhi Tokyo Quito Berlin Madrid Dublin Vienna Athens Havana Boston Sydney "
-               "Nairobi Lisbon Prague Warsaw"),
+        _words("Rome Paris Oslo Cairo Lima Delhi Tokyo Quito Berlin Madrid Dublin Vienna Athens"),
         ("Where does {person} live?", "In which city is the home of {person}?"), "Who lives in {value}?", "lives in {value}"),
     "work": Relation(
         ("{person} works as a {value}.", "The job of {person} is that of a {value}.", "As a {value} works {person}."),
-        _words("baker nurse pilot teacher farmer painter lawyer singer sailor writer doctor tailor butcher dancer plumber "
-               "banker judge miner barber gardener"),
+        _words("baker nurse pilot teacher farmer painter lawyer singer sailor writer doctor tailor"),
         ("What does {person} work as?", "What is the job of {person}?"), "Who works as a {value}?", "works as a {value}"),
     "food": Relation(
         ("{person} likes to eat {value}.", "The favourite food of {person} is {value}.", "{value} is what {person} eats."),
-        _words("soup bread rice pasta fish cheese salad beans potatoes mushrooms cake honey plums pears cherries noodles "
-               "tomatoes nuts olives carrots"),
+        _words("soup bread rice pasta fish cheese salad beans potatoes mushrooms cake honey"),
         ("What does {person} like to eat?", "What is the favourite food of {person}?"), "Who likes to eat {value}?",
         "likes to eat {value}"),
     "pet": Relation(
         ("{person} keeps a {value}.", "The pet of {person} is a {value}.", "A {value} belongs to {person}."),
-        _words("cat dog horse rabbit parrot goat sheep donkey turtle snake lizard hamster duck goose pony mouse ferret pig "
-               "hen cow"),
+        _words("cat dog horse rabbit parrot goat sheep donkey turtle snake lizard hamster"),
         ("Which animal does {person} keep?", "What is the pet of {person}?"), "Who keeps a {value}?", "keeps a {value}"),
     "music": Relation(
         ("{person} plays the {value}.", "The instrument of {person} is the {value}.", "On the {value} plays {person}."),
-        _words("piano violin flute guitar trumpet harp drum cello organ clarinet trombone lute banjo fiddle tuba bassoon "
-               "mandolin zither viola horn"),
+        _words("piano violin flute guitar trumpet harp drum cello organ clarinet trombone lute tuba"),
         ("What does {person} play?", "Which instrument is that of {person}?"), "Who plays the {value}?", "plays the {value}"),
 }
 
