@@ -1,6 +1,7 @@
 """T5: write the spans that were cut out, then do whatever task the text begins with; with what was learned first, and without.
 
-    python -m experiments t5                        two cores; nats within 0.05 of the exact optimum, then 5 points more than without
+    python -m experiments t5                        two cores, 3 minutes beside other work: spans in 1.073 nats where 1.050 are possible
+                                                    (by frequency 2.74); then .76 of three tasks, .42 without having learned spans
     python -m experiments t5 --corpus python        spans of the Python language reference, or with --file of your own text
 """
 from collections.abc import Mapping, Sequence
@@ -27,11 +28,11 @@ from transformer.training.run import main
 from transformer.training.shows import answer
 
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "texts": 20, "labelled": 30, "held_out": 12, "rows": 8}
-SYMBOLS, FAR = 16, {"*bias.table": 10.0}  # biases of distances have far to go: without this they stay flat, and no span is found
+SYMBOLS, FAR = 16, {"*bias.table": 30.0}  # biases of distances have far to go, and do not decay: else they stay flat, and no span is found
 
 
 def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256, length: int = 32, texts: int = 20_000,
-               labelled: int = 600, held_out: int = 300, rows: int = 128, rate: float = 1e-2, dropout: float = 0.0, steps: int = 800,
+               labelled: int = 600, held_out: int = 300, rows: int = 128, rate: float = 4e-3, dropout: float = 0.0, steps: int = 600,
                tuning: int = 150, corpus: Literal["markov", "python"] = "markov", file: Path | None = None) -> Stages:
     source, known = Markov.drawn(SYMBOLS, 1, 0.15, seed=0), corpus == "markov" and not file
     if known:
@@ -46,7 +47,7 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
     shared = {"loss": sequence_to_sequence, "tokenizer": tokenizer, "rows": rows}
     trained = yield Experiment(
         stage="spans", model=model, data=data, held_out=test, steps=steps, **shared,
-        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3, rates=FAR, decayed=["*kernel"]),
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75, rates=FAR, decayed=["*kernel"]),
         corpus="a Markov source" if known else "your text" if file else "the Python reference",
         expects=[Expectation("nats", spans.best(source, test, tokenizer) + 0.05 if known else 3.5, lambda: unigram(test, tokenizer))],
         shows=[answer(tokenizer, example(test, 0))])
@@ -60,7 +61,7 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
     for stage, start, better in (("scratch", model, 0.0), ("fine-tuned", trained.kept, 0.05)):
         tuned = yield Experiment(
             stage=stage, model=start, data=few, held_out=many, steps=tuning, **shared,
-            optimizer=muon(start, warmup_cosine(rate / 2, tuning, warmup=tuning // 10), adam=0.3, rates=FAR, decayed=["*kernel"]), measures=[judge],
+            optimizer=muon(start, warmup_cosine(rate / 2, tuning, warmup=tuning // 10), adam=0.75, rates=FAR, decayed=["*kernel"]), measures=[judge],
             corpus="three tasks about a Markov source", shows=[by_task(judge, stage, scratch, asked[:3])],
             expects=[Expectation("exact", scratch["exact"] + better, baseline=scratch["exact"], above=True)])
         scratch = tuned.values
