@@ -13,13 +13,19 @@ from transformer.data.biology import (
     codons,
     complement,
     fasta,
+    folder,
     kmers,
+    numbered,
     translate,
     write_fasta,
 )
-from transformer.data.made.families import END, Family, members, mixed
+from transformer.data.examples import examples
+from transformer.data.made.families import END, Family, certain, masked_optimum, members, mixed, odds, posterior
 from transformer.data.made.genes import RESIDUES, Genes, spelled
+from transformer.data.masking import masked
+from transformer.data.tokenizers import characters
 from transformer.mistakes import Mistake
+from transformer.shows.biology import save, used
 
 
 def test_the_standard_code():
@@ -89,3 +95,52 @@ def test_genes_are_spelled_and_their_surprise_is_their_entropy():
     np.testing.assert_allclose(genes.chances.sum(-1), 1.0)
     dna = "".join(NUCLEOTIDES[letter] for letter in spelled(rows[:1])[0])
     assert translate(dna) == "".join(AMINO_ACIDS[residue] for residue in RESIDUES[rows[0]])
+
+
+def test_a_wrong_sequence_is_left_out_if_it_may_be(tmp_path, capsys):
+    (tmp_path / "a.fa").write_text(">x\nMKV\n>y\nM1V\nM2V\n>z\nMMM\n")
+    (tmp_path / "b.fasta").write_text("MKV\n")
+    with pytest.raises(Mistake, match="a.fa, line 4: '1' is no residue"):
+        folder(tmp_path, AMINO_ACIDS)
+    assert folder(tmp_path, AMINO_ACIDS, skip=True) == [("x", "MKV"), ("z", "MMM")]
+    said = capsys.readouterr().err
+    assert "1 of 3 sequences in" in said and "1 of 2 files in" in said and said.count("skipped: ") == 2
+    assert [row.tolist() for row in numbered([("x", "CA"), ("none", "")], AMINO_ACIDS)] == [[1, 0]]
+    (tmp_path / "a.fa").write_text(">y\nM1V\n")
+    with pytest.raises(Mistake, match="none of the 2 files"):
+        folder(tmp_path, AMINO_ACIDS, skip=True)
+
+
+def test_the_chances_under_a_mask_are_those_of_every_filling():
+    kin = [Family.of(seed, length=4) for seed in range(2)]
+    rows, _ = members(kin, 3, 9, np.random.default_rng(0))
+    evidence = certain(rows)
+    evidence[:, 1] = 1.0
+    found = posterior(kin, rows, evidence, np.ones((3, 1), int), np.ones((3, 1, 20)))
+    filled = np.repeat(rows[:, None], 20, 1)
+    filled[:, :, 1] = np.arange(20)
+    exact = np.exp(mixed(kin, filled.reshape(-1, 9))).reshape(3, 20)
+    np.testing.assert_allclose(found[:, 0], exact / exact.sum(-1, keepdims=True), rtol=1e-6)
+
+
+def test_who_knows_the_families_guesses_better_than_chance():
+    kin, letters = [Family.of(0)], characters(AMINO_ACIDS)
+    rows, _ = members(kin, 4, 40, np.random.default_rng(0))
+    data = masked(examples(tokens=np.where(rows == END, 0, rows + 5), present=rows != END), letters).seed(0)
+    assert 0 < masked_optimum(kin, data, first=5) < 2.2 < np.log(20)
+
+
+def test_strangers_are_told_by_their_odds():
+    kin, random = [Family.of(0)], np.random.default_rng(0)
+    rows, _ = members(kin, 20, 40, random)
+    strange = np.where(rows == END, END, random.integers(20, size=rows.shape))
+    assert odds(kin, rows).min() > 0 > np.median(odds(kin, strange))
+    assert np.isneginf(odds(kin, np.zeros((1, 5), int)))[0]
+
+
+def test_sequences_are_saved_to_be_read_and_seen(tmp_path):
+    said = save(tmp_path, ["ATGATG"], ["ATGCCC", "ATG"], CODONS, "Codons", unit=3)
+    assert said.splitlines() == ["generated ATGCCC", "generated ATG", "Codons: usage.png and generated.fa"]
+    assert fasta(tmp_path / "generated.fa", NUCLEOTIDES) == [("generated 1", "ATGCCC"), ("generated 2", "ATG")]
+    assert used(["ATGCC", "CCC"], CODONS, 3)[[CODONS.index("ATG"), CODONS.index("CCC")]].tolist() == [0.5, 0.5]
+    assert (tmp_path / "usage.png").stat().st_size > 5000

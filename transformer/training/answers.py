@@ -41,3 +41,15 @@ def exact_match(dataset: MapDataset, kinds: Sequence[Any] = (), name: str = "exa
         return {name: float(right.mean()), **{f"{name}_{kind}": float(some.mean()) for kind, some in of_kind.items()}}
 
     return measure
+
+
+def token_match(dataset: MapDataset, name: str) -> Measure:
+    """The share of tokens, the ends not counted, that are written in their own place."""
+
+    def measure(model: Any, values: Any) -> dict[str, float]:
+        labels, weights = (np.concatenate([batch[key] for batch in held_out_batches(dataset, ROWS)])[:len(dataset)]
+                           for key in ("labels", "weights"))
+        inside = (weights > 0) & (np.arange(labels.shape[1])[None] < weights.sum(1, keepdims=True) - 1)
+        return {name: float((written(model, dataset) == labels)[inside].mean())}
+
+    return measure

@@ -3,8 +3,10 @@ insertions between them. The forward algorithm gives the exact likelihood of any
 import dataclasses
 
 import numpy as np
+from grain import MapDataset
 
 from transformer.data.biology import AMINO_ACIDS
+from transformer.data.examples import example, stacked
 
 END = len(AMINO_ACIDS)  # the symbol after the last residue
 
@@ -34,19 +36,22 @@ class Family:
                 said.append(int(random.choice(len(self.background), p=self.background)))
         return said
 
-    def logprobs(self, sequences: np.ndarray) -> np.ndarray:
-        """The log of the probability of each whole sequence [n, t], filled up with END, of which each has at least one."""
+    def logprobs(self, sequences: np.ndarray, evidence: np.ndarray | None = None) -> np.ndarray:
+        """The log of the probability of each whole sequence [n, t], filled up with END, of which each has at least one.
+
+        evidence[n, t, r]: how likely what was seen there is if r is the true residue; without it, the residues are seen as they are.
+        """
+        evidence = certain(sequences, len(self.background)) if evidence is None else evidence
         begun = np.zeros((len(sequences), len(self.matched) + 1))  # state m: m match states are done with, said or left out
         begun[:, 0] = 1.0
         begun = self._skipped(begun)
         total, scale = np.full(len(sequences), -np.inf), np.zeros(len(sequences))
-        for residue in sequences.T:
+        for residue, seen in zip(sequences.T, np.moveaxis(evidence, 1, 0), strict=True):
             ended = (residue == END) & np.isneginf(total)
             total = np.where(ended, scale + np.log(np.maximum(begun[:, -1] * (1 - self.insert), 1e-300)), total)
-            said = np.where(residue == END, 0, residue)
-            inserted = begun * self.insert * self.background[said][:, None]
+            inserted = begun * self.insert * (seen @ self.background)[:, None]
             matched = np.zeros_like(begun)
-            matched[:, 1:] = begun[:, :-1] * (1 - self.insert) * (1 - self.skip) * self.matched[:, said].T
+            matched[:, 1:] = begun[:, :-1] * (1 - self.insert) * (1 - self.skip) * (seen @ self.matched.T)
             # An insertion may follow at once; what is skipped says nothing.
             begun = self._skipped(inserted + matched)
             size = begun.sum(-1)
@@ -61,11 +66,53 @@ class Family:
         return begun
 
 
-def mixed(families: list[Family], sequences: np.ndarray) -> np.ndarray:
+def certain(sequences: np.ndarray, residues: int = len(AMINO_ACIDS)) -> np.ndarray:
+    """The evidence [n, t, r] of residues that are seen as they are."""
+    return np.eye(residues)[np.where(sequences == END, 0, sequences)]
+
+
+def mixed(families: list[Family], sequences: np.ndarray, evidence: np.ndarray | None = None) -> np.ndarray:
     """The log of the probability of each sequence if every family is as likely."""
-    each = np.stack([family.logprobs(sequences) for family in families])
+    each = np.stack([family.logprobs(sequences, evidence) for family in families])
     highest = each.max(0)
     return highest + np.log(np.exp(each - highest).mean(0))
+
+
+def odds(families: list[Family], sequences: np.ndarray) -> np.ndarray:
+    """By how many nats the best family likes each sequence more than residues drawn at random; minus infinity if it has no end."""
+    ended = (sequences == END).any(1)
+    each = np.stack([family.logprobs(np.where(ended[:, None], sequences, END)) for family in families]).max(0)
+    return np.where(ended, each + (sequences != END).sum(1) * np.log(len(AMINO_ACIDS)), -np.inf)
+
+
+def posterior(families: list[Family], sequences: np.ndarray, evidence: np.ndarray, places: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """The chances of each residue [n, slots, r] at places [n, slots] of sequences whose lengths are known and residues by evidence.
+
+    `there` is the evidence at those places themselves [n, slots, r], by one who is asked about them.
+    """
+    count, (rows, _) = len(AMINO_ACIDS), np.indices(places.shape)
+    at = np.repeat(places.ravel(), count)
+    every = np.repeat(evidence[rows.ravel()], count, 0)
+    every[np.arange(len(every)), at] = np.tile(np.eye(count), (places.size, 1))
+    logs = mixed(families, np.repeat(sequences[rows.ravel()], count, 0), every).reshape(*places.shape, count)
+    chances = np.exp(logs - logs.max(-1, keepdims=True)) * there
+    return chances / chances.sum(-1, keepdims=True)
+
+
+def masked_optimum(families: list[Family], dataset: MapDataset, first: int, rate: float = 0.15) -> float:
+    """Nats per mask of the best guesses there can be at BERT's masks, where residue 0 is token `first`.
+
+    A visible residue may have been replaced by another: those chosen in half of the cases, all others by one who does not
+    know which were.
+    """
+    rows = stacked([example(dataset, at) for at in range(len(dataset))])
+    count, shown = len(AMINO_ACIDS), (rows["tokens"] >= first) & (rows["tokens"] < first + len(AMINO_ACIDS))
+    same = np.eye(count)[np.where(shown, rows["tokens"] - first, 0)]
+    seen = np.where(shown[..., None], (1 - 0.9 * rate) * same + 0.1 * rate / count, 1.0)
+    asked = np.where(shown[..., None], 0.5 * same + 0.5 / count, 1.0)[np.arange(len(same))[:, None], rows["masked"]]
+    chances = posterior(families, np.where(rows["present"], 0, END), seen, rows["masked"], asked)
+    right = np.take_along_axis(chances, np.where(rows["weights"] > 0, rows["labels"] - first, 0)[..., None], -1)[..., 0]
+    return float((-np.log(right) * rows["weights"]).sum() / rows["weights"].sum())
 
 
 def members(families: list[Family], count: int, length: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -3,10 +3,11 @@
 What comes next is known exactly, letter by letter, so that a model's nats can be held against the truth.
 """
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
-from transformer.data.biology import AMINO_ACIDS, NUCLEOTIDES, STANDARD_CODE
+from transformer.data.biology import AMINO_ACIDS, NUCLEOTIDES, STANDARD_CODE, translate
 
 CODONS = tuple(codon for codon, residue in STANDARD_CODE.items() if residue != "*")
 
@@ -61,3 +62,17 @@ LETTERS = np.asarray([[NUCLEOTIDES.index(letter) for letter in codon] for codon 
 def spelled(genes: np.ndarray) -> np.ndarray:
     """Codons [count, length] as nucleotides [count, 3 length], numbered as in NUCLEOTIDES."""
     return LETTERS[genes].reshape(len(genes), -1)
+
+
+def read_in_frames(pieces: Iterable[str], random: np.random.Generator) -> tuple[list[str], list[str]]:
+    """What is asked: DNA, and in front of it how many letters are to be passed over; what is answered: the protein up to a stop."""
+    asked, answers = [], []
+    for piece in pieces:
+        frame = int(random.integers(3))
+        asked.append(f"{frame}{piece.lower()}")
+        answers.append(translate(piece[frame:]))
+    return asked, answers
+
+
+def random_dna(count: int, length: int, random: np.random.Generator) -> list[str]:
+    return ["".join(NUCLEOTIDES[letter] for letter in row) for row in random.integers(len(NUCLEOTIDES), size=(count, length))]

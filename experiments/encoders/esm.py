@@ -1,0 +1,67 @@
+"""ESM: proteins read from both sides, with some residues under masks; families whose best guess is known exactly, or yours.
+
+    python -m experiments esm                     two cores: within .05 nats a mask of the best there can be
+    python -m experiments esm --folder proteome   on your own FASTA files (--skip: without what is broken in them)
+
+As ESM-2 (Lin et al. 2023), an encoder with rotary positions and norms before its blocks. `proteins` reads from left to right.
+"""
+from pathlib import Path
+
+import numpy as np
+from grain import MapDataset
+
+from transformer.data import biology, files, tokenizers
+from transformer.data.biology import AMINO_ACIDS, UNSURE
+from transformer.data.examples import examples
+from transformer.data.made.families import END, Family, masked_optimum, members
+from transformer.data.masking import masked
+from transformer.losses import masked_right
+from transformer.models.modernbert import Masked, Size
+from transformer.shows.masks import masked_lines
+from transformer.training.experiment import Expectation, Experiment
+from transformer.training.optimizers import muon, warmup_cosine
+from transformer.training.run import main
+
+SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "families": 2, "proteins": 64, "unseen": 4}
+
+
+def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 44, rows: int = 64, rate: float = 1e-2,
+               dropout: float = 0.0, steps: int = 1500, families: int = 6, proteins: int = 48_000, unseen: int = 200,
+               folder: Path | None = None, skip: bool | None = None) -> Experiment:
+    kin = [Family.of(seed) for seed in range(families)]
+    letters = tokenizers.characters(AMINO_ACIDS + UNSURE if folder else AMINO_ACIDS)
+    first = int(letters.encode(AMINO_ACIDS[0])[0])
+    if folder:
+        read = biology.folder(folder, AMINO_ACIDS + UNSURE, bool(skip))
+        learned, held = (cut(row, length) for row in files.apart([letters.encode(residues) for _, residues in read]))
+    else:
+        learned, held = (members(kin, count, length, np.random.default_rng(seed))[0] for seed, count in ((1, proteins), (2, unseen)))
+        learned, held = (np.where(part == END, letters.pad, part + first).astype(np.int32) for part in (learned, held))
+    data, test = (masked(rows_of(part, letters.pad), letters).seed(0) for part in (learned, held))
+    counts = np.bincount(learned.ravel(), minlength=letters.size)[first:] + 1.0
+    unigram = float(-np.log(counts / counts.sum())[held[held >= first] - first].mean())
+    model = Masked.of(Size(letters.size, layers, embed, heads, mlp, every=1), dropout=dropout)
+    return Experiment(
+        model=model,
+        loss=masked_right,
+        data=data,
+        held_out=test,
+        rows=rows,
+        steps=steps,
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        corpus=f"proteins in {folder.name}" if folder else "protein families, under masks",
+        expects=[Expectation("nats", unigram if folder else masked_optimum(kin, test, first) + 0.05, baseline=unigram)],
+        shows=[masked_lines(letters, test, range(min(4, len(held))))])
+
+
+def cut(row: np.ndarray, length: int) -> np.ndarray:
+    """Pieces [n, length] of a long row; what is left over at its end is left out."""
+    return row[:max(1, len(row) // length) * length].reshape(-1, min(length, len(row)))
+
+
+def rows_of(proteins: np.ndarray, pad: int) -> MapDataset:
+    return examples(tokens=proteins, present=proteins != pad)
+
+
+if __name__ == "__main__":
+    main(experiment)
