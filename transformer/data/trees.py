@@ -1,17 +1,14 @@
-"""Python as syntax trees: a tree as a row of events and back, and a grammar of the rows that are trees of programs.
+"""Python as syntax trees: a tree as a row of events, and back.
 
     rows = events(ast.parse("f(x)"))       # ['Module', 'Expr', 'Call', 'Name', 'Load', 'end', 'end', ...]
-    ast.unparse(tree(rows))                # 'x(x)': names and values are not in the events
-    spots = GRAMMAR.after(GRAMMAR.begun("Module"), "Expr")
-    GRAMMAR.next(spots, left=20)           # what may come, so that all can still be closed in 20 events
-
-What ast says of its classes in their docstrings (their ASDL) is the grammar, but for what Python's own grammar says beyond.
+    written(rows)                          # 'x(x)': names and values are not in the events
 """
 import ast
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 END = "end"
@@ -51,11 +48,17 @@ def tree(rows: Iterable[str]) -> ast.AST:
 
 def parses(rows: Sequence[str]) -> bool:
     """Whether these events are a program: written out as text, it can be read again."""
-    try:
-        ast.parse(ast.unparse(ast.fix_missing_locations(tree(rows))))
-        return True
-    except (ValueError, TypeError, AttributeError, SyntaxError, RecursionError, IndexError, KeyError):
-        return False
+    with warnings.catch_warnings(action="ignore"):  # of what is no error, as calling a number
+        try:
+            ast.parse(written(rows))
+            return True
+        except (ValueError, TypeError, AttributeError, SyntaxError, RecursionError):
+            return False
+
+
+def written(rows: Iterable[str]) -> str:
+    """The events as Python, with x for every name and 0 for every value."""
+    return ast.unparse(ast.fix_missing_locations(tree(rows)))
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,10 @@ def _node(name: str, children: list[Any]) -> ast.AST:
     elif name == "Try" and not any(isinstance(child, ast.excepthandler) for child in children):
         given, own, children = {"body": children[:1], "handlers": [], "orelse": [], "finalbody": children[1:]}, [], []
     for at, field in enumerate(own):
-        needed = sum(later.kind == field.kind and not later.many for later in own[at + 1:])
-        fitting = next((n for n, child in enumerate(children) if kind_of(child) != field.kind), len(children)) - needed
-        taken = max(fitting, 0) if field.many == "*" else min(max(fitting, 0), 1)
+        needed = sum(not later.many for later in takewhile(lambda later: later.kind == field.kind, own[at + 1:]))
+        fitting = next((n for n, child in enumerate(children) if kind_of(child) != field.kind), len(children))
+        spare = max(fitting - needed, 0)
+        taken = spare if field.many == "*" else min(spare if field.many else fitting, 1)
         given[field.name] = children[:taken] if field.many == "*" else (children[0] if taken else None)
         if not field.many and not taken:
             raise ValueError(f"{name} has no {field.name}")

@@ -164,10 +164,19 @@ class Allow:
     allowed: Callable[[Text], Array] = static(None)
 
     def __call__(self, logits: Array, text: Text) -> Array:
-        allowed = self.allowed(text)
-        left = _without(logits, ~allowed)
+        return Among(self.allowed(text))(logits, text)
+
+
+@struct.dataclass
+class Among:
+    """The same where it is known beforehand what may come [b, v]."""
+
+    allowed: Any
+
+    def __call__(self, logits: Array, text: Text) -> Array:
+        left = _without(logits, ~self.allowed)
         stuck = jnp.isneginf(left.max(-1, keepdims=True))
-        return jnp.where(stuck, jnp.where(allowed, 0.0, -jnp.inf), left)
+        return jnp.where(stuck, jnp.where(self.allowed, 0.0, -jnp.inf), left)
 
 
 @struct.dataclass

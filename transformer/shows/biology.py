@@ -34,7 +34,7 @@ def draw_usage(path: Path, shares: Mapping[str, np.ndarray], units: Sequence[str
     axes = figure.subplots()
     for number, (name, share) in enumerate(shares.items()):
         axes.bar(np.arange(len(units)) + (number - (len(shares) - 1) / 2) * width, share[order], width, label=name)
-    axes.set_xticks(range(len(units)), [units[at] for at in order], fontsize=8, family="monospace", rotation=90 if len(units[0]) > 1 else 0)
+    axes.set_xticks(range(len(units)), [str(units[at]) for at in order], fontsize=8, family="monospace", rotation=90 if len(units[0]) > 1 else 0)
     axes.set(title=title, ylabel="share", xlim=(-0.7, len(units) - 0.3))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
