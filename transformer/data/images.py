@@ -22,15 +22,20 @@ RECORD = 1 + 32 * 32 * 3  # bytes of a picture in CIFAR-10's binary files: its c
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """Pixels [n, height, width, channels] of 0 to 255, and the class of each, by number."""
+    """Pixels [n, height, width, channels] of 0 to 255, or of fewer levels, and the class of each, by number."""
 
     pixels: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...] = ()
     skipped: int = 0  # files that could not be read
+    levels: int = 256
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def take(self, which: np.ndarray) -> "Pictures":
+        """These rows of them, by number or by truth."""
+        return dataclasses.replace(self, pixels=self.pixels[which], labels=self.labels[which])
 
 
 def digits() -> Pictures:
@@ -40,7 +45,7 @@ def digits() -> Pictures:
     except ImportError:
         raise Mistake("the digits come with scikit-learn: install the extra data, as in pip install -e .[data]") from None
     found: Any = load_digits()
-    return Pictures(found.images.astype(np.uint8)[..., None], found.target.astype(np.int32), tuple("0123456789"))
+    return Pictures(found.images.astype(np.uint8)[..., None], found.target.astype(np.int32), tuple("0123456789"), levels=17)
 
 
 def read(path: str | Path) -> np.ndarray:

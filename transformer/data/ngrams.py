@@ -14,23 +14,23 @@ def witten_bell(train: np.ndarray, held_out: np.ndarray, order: int) -> float:
     if len(train) < order or not len(held_out):
         raise Mistake(f"An order of {order} cannot be counted on {len(train)} ids and tried on {len(held_out)}.")
     kept, ids = np.unique(np.concatenate([train, held_out]), return_inverse=True)
-    probability = np.full(len(held_out), 1 / len(kept))
+    probability = np.full(len(ids), 1 / len(kept))
     history = np.zeros(len(ids), np.int64)  # the number of the history before each id; of order 1 there is one
     for n in range(order):
-        grams, firsts, gram = np.unique(history * len(kept) + ids[n:], return_index=True, return_inverse=True)
-        counted = slice(0, len(train) - n)
-        tried = slice(len(train) - n, None)
+        probability, gram = mixed(probability, history, ids[n:], len(train) - n)
+        probability, history = probability[1:], gram[:-1]
+    return float(-np.log(probability[len(train) - order :]).mean())
 
-        seen = np.bincount(gram[counted], minlength=len(grams))
-        total = np.bincount(history[counted], minlength=history.max() + 1)
-        kinds = np.bincount(history[firsts[seen > 0]], minlength=history.max() + 1)
 
-        before = history[tried]
-        known = total[before] > 0
-        mixed = seen[gram[tried]] + kinds[before] * probability
-        probability = np.where(known, mixed / np.maximum(total + kinds, 1)[before], probability)
-        history = gram[:-1]
-    return float(-np.log(probability).mean())
+def mixed(probability: np.ndarray, history: np.ndarray, ids: np.ndarray, counted: int) -> tuple[np.ndarray, np.ndarray]:
+    """What is said of each id [n] by its history and, where that was seen too seldom, by what was said before; the first ids are
+    counted. Also the number of each history with its id."""
+    grams, firsts, gram = np.unique(history * (ids.max() + 1) + ids, return_index=True, return_inverse=True)
+    seen = np.bincount(gram[:counted], minlength=len(grams))
+    total = np.bincount(history[:counted], minlength=history.max() + 1)
+    kinds = np.bincount(history[firsts[seen > 0]], minlength=history.max() + 1)
+    known = (seen[gram] + kinds[history] * probability) / np.maximum(total + kinds, 1)[history]
+    return np.where(total[history] > 0, known, probability), gram
 
 
 def preferences(train: np.ndarray, histories: np.ndarray, right: np.ndarray, wrong: np.ndarray, order: int) -> np.ndarray:

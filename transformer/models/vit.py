@@ -8,6 +8,7 @@ from flax import struct
 
 from transformer.attention import Attention
 from transformer.layers import Activation, Embedding, LayerNorm, Linear, Mlp, dropout, gelu, static
+from transformer.mistakes import Mistake
 from transformer.models.bert import Pooler
 from transformer.sharding import shard
 from transformer.stack import PreNorm, Stack
@@ -40,6 +41,8 @@ class Size:
 def patches(images: Array, patch: int) -> Array:
     """Images [b, height, width, channels] cut into squares, row by row: [b, patches, patch, patch, channels]."""
     b, height, width, channels = images.shape
+    if height % patch or width % patch:
+        raise Mistake(f"a picture of {height} × {width} cannot be cut into patches of {patch} × {patch}: choose a divisor")
     grid = images.reshape(b, height // patch, patch, width // patch, patch, channels)
     return grid.swapaxes(2, 3).reshape(b, -1, patch, patch, channels)
 

@@ -37,35 +37,42 @@ def confusion(labels: Sequence[str], dataset: MapDataset, rows: int, others: Cal
     """How often each true class was given each class, beside what `others` get right."""
 
     def show(model: Any, folder: Path) -> str:
-        from matplotlib.figure import Figure
-
         call, table = jax.jit(_call), np.zeros((len(labels), len(labels)), int)
         for batch in held_out_batches(dataset, rows):
             there = batch["present"].reshape(len(batch["label"]), -1).any(-1)
             given = np.asarray(call(model, batch["tokens"], batch["present"])).argmax(-1)
             np.add.at(table, (batch["label"][there], given[there]), 1)
         scores = {**others(), "encoder": float(np.trace(table) / table.sum())}
-        figure = Figure(figsize=(4.4 + 0.9 * len(labels), 1.8 + 0.8 * len(labels)), layout="constrained")
-        squares, bars = figure.subplots(1, 2)
-        squares.imshow(table / np.maximum(table.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-        for (row, column), count in np.ndenumerate(table):
-            squares.text(column, row, f"{count}", ha="center", va="center",
-                         color="white" if count > table[row].sum() / 2 else "black")
-        squares.set(xticks=range(len(labels)), xticklabels=labels, yticks=range(len(labels)), yticklabels=labels, xlabel="said",
-                    ylabel="truly")
-        bars.barh(list(scores), list(scores.values()), color=["#bbbbbb"] * (len(scores) - 1) + ["tab:blue"])
-        for place, score in enumerate(scores.values()):
-            bars.text(score + 0.01, place, f"{score:.3f}", va="center", fontsize=9)
-        bars.set(xlim=(0, 1.18), xlabel="share right")
         best = max(score for name, score in scores.items() if name != "encoder")
-        figure.suptitle(f"The encoder gets {scores['encoder']:.1%} right, the best n-grams {best:.1%}", fontsize=10)
-        figure.savefig(folder / "confusion.png", dpi=140)
+        draw_confusion(folder / "confusion.png", labels, table, scores,
+                       f"The encoder gets {scores['encoder']:.1%} right, the best n-grams {best:.1%}")
         width = max(map(len, labels))
         lines = [f"truly {label:{width}}: " + "  ".join(f"{other} {count}" for other, count in zip(labels, row, strict=True))
                  for label, row in zip(labels, table, strict=True)]
         return "\n".join([*lines, "right: " + ", ".join(f"{name} {score:.3f}" for name, score in scores.items())])
 
     return show
+
+
+def draw_confusion(path: Path, labels: Sequence[str], table: np.ndarray, scores: Mapping[str, float], title: str) -> None:
+    """A square for each true class and each that was said, and a bar for what each way gets right, the model's own last."""
+    from matplotlib.figure import Figure
+
+    side = 1.4 + 0.45 * max(len(labels), 3)
+    figure = Figure(figsize=(side + 4.2, side + 0.4), layout="constrained")
+    squares, bars = figure.subplots(1, 2, width_ratios=(side, 3.6))
+    squares.imshow(table / np.maximum(table.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(table):
+        squares.text(column, row, f"{count}", ha="center", va="center",
+                     color="white" if count > table[row].sum() / 2 else "black")
+    squares.set(xticks=range(len(labels)), xticklabels=labels, yticks=range(len(labels)), yticklabels=labels, xlabel="said",
+                ylabel="truly")
+    bars.barh(list(scores), list(scores.values()), color=["#bbbbbb"] * (len(scores) - 1) + ["tab:blue"])
+    for place, score in enumerate(scores.values()):
+        bars.text(score + 0.01, place, f"{score:.3f}", va="center", fontsize=9)
+    bars.set(xlim=(0, 1.18), ylim=(-1, len(scores)), xlabel="share right")
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(path, dpi=140)
 
 
 def _call(model: Any, tokens: Any, present: Any) -> jax.Array:
