@@ -72,7 +72,7 @@ def looked_at(dataset: MapDataset, count: int = 8) -> Show:
     return show
 
 
-def gallery(learned: Pictures, real: Pictures, draw: Draw, count: int = 40) -> Show:
+def gallery(learned: Pictures, real: Pictures, draw: Draw, count: int = 36) -> Show:
     """What the model draws beside real pictures that it has not seen, and how far both are from the nearest that it has."""
 
     def show(model: Any, folder: Path) -> str:
