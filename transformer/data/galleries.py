@@ -89,6 +89,11 @@ def with_class(pictures: Pictures, nudge: int = 0) -> MapDataset:
     return plain.random_map(shown, seed=8)
 
 
+def unlabelled(pictures: Pictures) -> MapDataset:
+    """`images` of 0 to 1, whatever is on them."""
+    return examples(images=pictures.pixels.astype(np.float32) / (pictures.levels - 1), weights=np.ones(len(pictures), np.float32))
+
+
 def nudged(image: np.ndarray, down: int, right: int) -> np.ndarray:
     """A picture moved by so many pixels; what comes in is black."""
     height, width = image.shape[:2]

@@ -1,5 +1,6 @@
 """ViT (Dosovitskiy et al. 2020): an image is a sequence of patches, and an encoder says what is on it."""
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -45,6 +46,13 @@ def patches(images: Array, patch: int) -> Array:
         raise Mistake(f"a picture of {height} × {width} cannot be cut into patches of {patch} × {patch}: choose a divisor")
     grid = images.reshape(b, height // patch, patch, width // patch, patch, channels)
     return grid.swapaxes(2, 3).reshape(b, -1, patch, patch, channels)
+
+
+def joined(squares: Array) -> Array:
+    """Square images from their patches again [b, height, width, channels]."""
+    b, count, patch, _, channels = squares.shape
+    side = math.isqrt(count)
+    return squares.reshape(b, side, side, patch, patch, channels).swapaxes(2, 3).reshape(b, side * patch, side * patch, channels)
 
 
 @struct.dataclass

@@ -92,6 +92,26 @@ def gallery(learned: Pictures, real: Pictures, draw: Draw, count: int = 36) -> S
     return show
 
 
+def rebuilt(real: Pictures, count: int = 12) -> Show:
+    """Pictures never seen, and under each what an autoencoder makes of it again."""
+
+    def show(model: Any, folder: Path) -> str:
+        given = real.pixels[:count].astype(np.float32) / (real.levels - 1)
+        told = model.encode(given)
+        again = np.asarray(model.draw(told[0] if isinstance(told, tuple) else model.codes(model.nearest(told)))).clip(0, 1)
+        variance = np.square(given - given.mean(0, keepdims=True)).mean()
+        title = f"Above: never seen; below: rebuilt, {1 - np.square(given - again).mean() / variance:.1%} of what differs between them is kept"
+        figure = Figure(figsize=(0.75 * count, 2.0), layout="constrained")
+        axes = figure.subplots()
+        pixels = (np.concatenate([given, again]) * (real.levels - 1)).round()
+        _shown(axes, page(pixels, real.levels, len(given)), 255)
+        axes.set_title(title, fontsize=9)
+        figure.savefig(folder / "rebuilt.png", dpi=120)
+        return title
+
+    return show
+
+
 def completed(real: Pictures, colours: Centres, count: int = 8, ways: int = 4) -> Show:
     """The upper halves of pictures never seen, finished in several ways; the truth is in the last column."""
 
