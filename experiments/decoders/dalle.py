@@ -26,11 +26,11 @@ from transformer.training.experiment import Expectation, Experiment, Stages
 from transformer.training.optimizers import adamw, muon, warmup_cosine
 from transformer.training.run import main
 
-SMOKE = {"layers": 2, "embed": 16, "heads": 2, "rows": 8, "codes": 16, "width": 4, "inner": 16}
+SMOKE = {"layers": 2, "embed": 16, "heads": 2, "rows": 8, "codes": 16, "width": 2, "inner": 16}
 
 
-def experiment(patch: int = 2, codes: int = 256, width: int = 8, inner: int = 64, layers: int = 4, embed: int = 96, heads: int = 4,
-               around: int = 5, rows: int = 32, rate: float = 5e-3, seeing: int = 1000, steps: int = 1000) -> Stages:
+def experiment(patch: int = 2, codes: int = 512, width: int = 4, inner: int = 64, layers: int = 4, embed: int = 96, heads: int = 4,
+               around: int = 5, rows: int = 32, rate: float = 5e-3, seeing: int = 1200, steps: int = 1000) -> Stages:
     every = shapes.placed()
     apart = [one for one in every if one.thing.apart]
     known = [one for one in every if not one.thing.apart]

@@ -46,7 +46,8 @@ def apart(pictures: Pictures, share: float = 0.25) -> tuple[Pictures, Pictures]:
 
 
 def captioned(path: Path, size: int | None = None, skip: bool | None = None) -> tuple[Pictures, list[str]]:
-    """All pictures below a folder and what is said of each: the text in the file beside it, or the name of its folder."""
+    """All pictures below a folder, their labels counting them, and what is said of each: the text in the file beside it, or the
+    name of its folder."""
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in KINDS)
     found, texts, skipped = [], [], 0
     for file in files:
@@ -63,7 +64,7 @@ def captioned(path: Path, size: int | None = None, skip: bool | None = None) -> 
         raise Mistake(f"{path} holds no picture that can be read; there should be files as in {path}/one.png and {path}/one.txt")
     if skip:
         print(f"{path}: {skipped} of {len(files)} pictures skipped")
-    return Pictures(np.stack(found), np.zeros(len(found), np.int32), skipped=skipped), texts
+    return Pictures(np.stack(found), np.arange(len(found), dtype=np.int32), skipped=skipped), texts
 
 
 def _said_of(file: Path, top: Path) -> str:

@@ -4,6 +4,7 @@ Some colours and shapes never meet in what is learned from, so that a model that
 """
 import dataclasses
 import itertools
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -86,3 +87,50 @@ def rounded(pixels: np.ndarray) -> np.ndarray:
 def exactly(drawn: np.ndarray, things: Sequence[Placed]) -> np.ndarray:
     """Of each picture whether all of its pixels are of the right colour [n]."""
     return (rounded(drawn) == np.stack([one.drawn() for one in things])).all((1, 2, 3))
+
+
+RELATIONS = ("left of", "above")
+CELL = 12  # pixels: each of two things lies somewhere in a cell of its own
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """Two things, one left of the other or above it."""
+
+    first: Thing
+    relation: str
+    second: Thing
+
+    @property
+    def apart(self) -> bool:
+        return self.first.apart or self.second.apart
+
+    def __str__(self) -> str:
+        return f"{self.first} {self.relation} {self.second}"
+
+    def drawn(self, random: np.random.Generator, noise: float = 12.0) -> np.ndarray:
+        """[24, 24, 3] on noisy black: the row or the column that both are in, and their places in their cells, are drawn by chance."""
+        page = np.zeros((2 * CELL, 2 * CELL, 3), np.uint8)
+        beside = int(random.integers(2))
+        for at, thing in enumerate((self.first, self.second)):
+            cell = (beside, at) if self.relation == "left of" else (at, beside)
+            top, left = (CELL * step + random.integers(CELL - SIZES[thing.size] + 1) for step in cell)
+            draw(page, thing, int(top), int(left))
+        return (page + random.normal(0, noise, page.shape)).clip(0, 255).astype(np.uint8)
+
+
+def scenes(count: int, seed: int, held_out: bool = False, apart: bool = False) -> list[Scene]:
+    """Scenes whose captions are either learned from or held out; in those `apart`, a colour and a shape never met before."""
+    random, found = np.random.default_rng(seed), []
+    while len(found) < count:
+        first, second = (Thing(*(words[random.integers(len(words))] for words in (tuple(SIZES), tuple(COLOURS), SHAPES))) for _ in range(2))
+        scene = Scene(first, RELATIONS[random.integers(2)], second)
+        if scene.apart == apart and (apart or (zlib.crc32(str(scene).encode()) % 10 == 0) == held_out):
+            found.append(scene)
+    return found
+
+
+def pages(some: Sequence[Scene], seed: int) -> np.ndarray:
+    """Each scene drawn once [n, 24, 24, 3]."""
+    random = np.random.default_rng(seed)
+    return np.stack([one.drawn(random) for one in some])
