@@ -1,4 +1,5 @@
-"""What models of two texts are trained to do: vectors that lie near each other where texts belong together, or one score for both.
+"""What models of two texts, or of a text and a picture, are trained to do: vectors that lie near each other where both belong
+together, or one score for both.
 
 `tokens` are [b, n, t] where n texts are compared: a query, its document, and mined documents that are not its own.
 """
@@ -24,6 +25,20 @@ def contrastive(model: Any, batch: Batch, key: Array | None = None, scale: float
     weight = there.sum()
     right = ((logits.argmax(-1) == own) * there).sum()
     return ((forth + back) / 2 * there).sum(), weight, {"nats": ((forth * there).sum(), weight), "right": (right, weight)}
+
+
+def image_and_text(model: Any, batch: Batch, key: Array | None = None) -> Result:
+    """CLIP's: a text picks its picture among all of the batch, and a picture its text. Texts that say the same are no rivals."""
+    tokens, there = batch["tokens"], batch["present"].any(-1).astype(jnp.float32)
+    logits = model(tokens, batch["images"], present=batch["present"])
+    own = jnp.arange(len(tokens))
+    same = (tokens[:, None] == tokens[None]).all(-1) & (own[:, None] != own[None])
+    logits = jnp.where(same | (there == 0)[None] | (there == 0)[:, None], -1e9, logits)
+    _, forth = cross_entropy(logits, own)
+    _, back = cross_entropy(logits.T, own)
+    weight = there.sum()
+    right = ((logits.argmax(0) == own) * there).sum()
+    return ((forth + back) / 2 * there).sum(), weight, {"right": (right, weight)}
 
 
 def likeness(model: Any, batch: Batch, key: Array | None = None) -> Result:

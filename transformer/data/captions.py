@@ -42,9 +42,14 @@ def looked_and_written(pictures: Pictures, captions: Sequence[str], tokenizer: T
         weights=there.astype(np.float32))
 
 
+def ended(captions: Sequence[str], tokenizer: Tokenizer, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The tokens of captions with the one that ends them, filled up, and which of them are there [n, length]; a long one is cut."""
+    rows = [np.append(tokenizer.encode(text)[:length - 1], tokenizer.end) for text in captions]
+    tokens = np.stack([np.pad(row, (0, length - len(row)), constant_values=tokenizer.pad) for row in rows]).astype(np.int32)
+    return tokens, tokens != tokenizer.pad
+
+
 def paired_pictures(pictures: Pictures, captions: Sequence[str], tokenizer: Tokenizer, length: int) -> MapDataset:
     """`tokens` of each caption, ended and filled up, and the `images` of 0 to 1 that they are said of."""
-    ends = [row[:length - 1] for row in map(tokenizer.encode, captions)]
-    tokens = np.stack([np.pad(np.append(row, tokenizer.end), (0, length - 1 - len(row)), constant_values=tokenizer.pad) for row in ends])
-    return examples(tokens=tokens.astype(np.int32), present=tokens != tokenizer.pad,
-                    images=pictures.pixels.astype(np.float32) / (pictures.levels - 1))
+    tokens, present = ended(captions, tokenizer, length)
+    return examples(tokens=tokens, present=present, images=pictures.pixels.astype(np.float32) / (pictures.levels - 1))

@@ -87,7 +87,7 @@ def read(tokenizer: Tokenizer, dataset: MapDataset, kind: str, count: int = 4) -
         source = np.stack([row["source"] for row in rows])
         looked = np.asarray(attention_maps(model, jnp.asarray(source), jnp.asarray(fed))["cross"][-1].mean(1))[..., 1:]
         side = round(looked.shape[-1] ** 0.5)
-        most = max(len(tokenizer.encode(text)) for text in texts[:count])
+        most = max(6, *(len(tokenizer.encode(text)) for text in texts[:count]))
         figure = Figure(figsize=(1.1 * (most + 1), 1.35 * len(rows) + 0.5), layout="constrained")
         for line, image, text, maps in zip(figure.subplots(len(rows), most + 1, squeeze=False), source, texts, looked, strict=False):
             for axes in line:
