@@ -1,6 +1,6 @@
 """Retrieval-augmented generation: a bi-encoder fetches statements, and a decoder that never learned them answers from them.
 
-    python -m experiments rag        two cores, 9 minutes beside other work: .69 of the questions are answered exactly; closed book, .04
+    python -m experiments rag        two cores, 5 minutes beside other work: .65 of the questions are answered exactly; closed book, 0
 """
 from typing import Any
 
@@ -26,7 +26,7 @@ SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "asked": 20}
 
 
 def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 192, statements: int = 3, rows: int = 64,
-               asked: int = 240, rate: float = 1e-2, fetch_steps: int = 300, closed_steps: int = 200, steps: int = 1000) -> Stages:
+               asked: int = 120, rate: float = 1e-2, fetch_steps: int = 300, closed_steps: int = 200, steps: int = 1000) -> Stages:
     tokenizer, length, short = tokenizers.word_pieces(passages.every_word(), 1024), 20 * statements, 20
     rng, known = np.random.default_rng(0), passages.every_fact()
     facts = world.world(rng)[:asked]
