@@ -33,6 +33,32 @@ def mixed(probability: np.ndarray, history: np.ndarray, ids: np.ndarray, counted
     return np.where(total[history] > 0, known, probability), gram
 
 
+def top_1(train: np.ndarray, held_out: np.ndarray, order: int, at_once: int = 1024) -> float:
+    """How often the id that the same model finds likeliest is the right one, over all held-out ids but the first ones."""
+    ids = np.asarray(train, np.int64)
+    vocab = int(max(ids.max(), held_out.max())) + 1
+    tables = []
+    for n in range(order):
+        grams, counts = np.unique(np.lib.stride_tricks.sliding_window_view(ids, n + 1), axis=0, return_counts=True)
+        histories, first = np.unique(grams[:, :n], axis=0, return_index=True)
+        known = {history.tobytes(): number for number, history in enumerate(histories)}
+        tables.append((known, np.append(first, len(grams)), grams[:, n], counts))
+    right, windows = 0, np.lib.stride_tricks.sliding_window_view(np.asarray(held_out, np.int64), order)
+    for begin in range(0, len(windows), at_once):
+        some = windows[begin:begin + at_once]
+        chances = np.full((len(some), vocab), 1 / vocab, np.float32)
+        for n, (known, first, last, counts) in enumerate(tables):
+            number = [known.get(row.tobytes(), -1) for row in np.ascontiguousarray(some[:, order - 1 - n:order - 1])]
+            for row, history in enumerate(number):
+                if history >= 0:
+                    here = slice(first[history], first[history + 1])
+                    kinds, total = here.stop - here.start, counts[here].sum()
+                    chances[row] *= kinds / (total + kinds)
+                    chances[row, last[here]] += counts[here] / (total + kinds)
+        right += int((chances.argmax(-1) == some[:, -1]).sum())
+    return right / len(windows)
+
+
 def preferences(train: np.ndarray, histories: np.ndarray, right: np.ndarray, wrong: np.ndarray, order: int) -> np.ndarray:
     """How far counting tells the right id from the wrong one [n]: 1, 0, or .5 where it cannot tell.
 

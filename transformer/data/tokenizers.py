@@ -27,6 +27,7 @@ ROLES = {
 PLAIN = ["<pad>", "<s>", "</s>", "<unk>", "<mask>"]
 BERT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 T5 = ["<pad>", "</s>", "<unk>"]
+INFILLING = ["<prefix>", "<suffix>", "<middle>"]
 
 # GPT-2's words: a space stays with the word after it, and all words joined are the text again.
 WORD = Regex(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
@@ -153,6 +154,12 @@ class Tokenizer:
         return np.array([names[name] for name in found if name in names], np.int32)
 
     @cached_property
+    def infilling(self) -> tuple[int, ...]:
+        """What stands before a text's prefix, its suffix, and the middle that is to be filled in."""
+        names = {name: id for id, name in self._specials.items()}
+        return tuple(names[name] for name in INFILLING)
+
+    @cached_property
     def special(self) -> np.ndarray:
         """True at the ids of special tokens, and at those beyond the tokens, [size]."""
         found = np.arange(self.size) >= self.tokens
@@ -251,6 +258,22 @@ def byte_pairs(texts: str | Sequence[str], vocab: int, multiple: int = 64) -> To
         return core
 
     return _trained("byte_pairs", texts, train, multiple, vocab, smallest=256 + len(PLAIN))
+
+
+def code_pieces(texts: str | Sequence[str], vocab: int, multiple: int = 64) -> Tokenizer:
+    """Python's tokens, as `code.marked` has them: frequent ones whole, rare ones in pieces; with three marks to fill in a middle."""
+
+    def train(texts: list[str]) -> tokenizers.Tokenizer:
+        core = _of(models.BPE())
+        core.pre_tokenizer = pre_tokenizers.Sequence([
+            pre_tokenizers.Split(Regex("\x1f[^\x1f]*"), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)])
+        core.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=PLAIN + INFILLING, show_progress=False,
+                                      initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+        core.train_from_iterator(texts, trainer)
+        return core
+
+    return _trained("code_pieces", texts, train, multiple, vocab, smallest=256 + len(PLAIN + INFILLING))
 
 
 def word_pieces(texts: str | Sequence[str], vocab: int, lowercase: bool = True, multiple: int = 64) -> Tokenizer:

@@ -1,0 +1,83 @@
+"""Code: Python's tokens one after the other, rare ones in pieces; half of the time with a middle to fill in.
+
+    python -m experiments code                   two cores: the right token is the likeliest two points more often than by a 5-gram,
+                                                 and a middle is told better by who has seen what follows it
+    python -m experiments code --folder mine     on your own .py files (--skip: without those that do not parse)
+"""
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transformer.data import code, tokenizers
+from transformer.data.examples import Example, windows
+from transformer.data.infilling import infilled, middles
+from transformer.data.ngrams import top_1
+from transformer.decoding import generate
+from transformer.losses import next_token, next_token_right
+from transformer.models.llama import Llama, Size
+from transformer.shows.bars import draw_bars
+from transformer.training.experiment import Expectation, Experiment
+from transformer.training.optimizers import muon, warmup_cosine
+from transformer.training.run import main
+from transformer.training.shows import on
+
+SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "length": 64, "vocab": 320, "files": 6, "asked": 8}
+BEGUN = ["def", "first", "(", "items", ")", ":", "\n", "→", "if", "not", "items", ":", "\n", "→", "return"]
+
+
+def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 320, length: int = 256, rows: int = 8, vocab: int = 1024,
+               rate: float = 1e-2, steps: int = 1200, files: int = 168, filled: float = 0.5, middle: int = 16, asked: int = 200,
+               folder: Path | None = None, skip: bool | None = None) -> Experiment:
+    learned, held = ([code.marked(code.tokens(text)) for text in some] for some in code.modules(folder, bool(skip), files))
+    tokenizer = tokenizers.code_pieces(learned, vocab)
+    ids, tested = tokenizer(learned), tokenizer(held)
+    model = Llama.of(Size(tokenizer.size, layers, embed, heads, heads, mlp), tied=True)
+    test = windows(tested, length)
+    known, blind = middles(test, tokenizer.infilling, tokenizer.end, min(middle, length // 4), asked)
+    right = on(test.map(of_one_group), partial(next_token_right, groups=("token",)), rows, "")
+    with_suffix, without = on(known, next_token, rows, "after_"), on(blind, next_token, rows, "before_")
+
+    def verdict(model: Any, values: Any) -> dict[str, float]:
+        known, blind = with_suffix(model, values)["after_nats"], without(model, values)["before_nats"]
+        return {"top_1": right(model, values)["right_token"], "filled_nats": known, "unseen_nats": blind, "gain": blind - known}
+
+    def five_gram() -> float:
+        return top_1(ids, tested[:20_000], 5)
+
+    def program(tokens: Any) -> str:
+        return code.written(code.unmarked(tokenizer.decode(tokens)))
+
+    def shown(model: Any, place: Path) -> str:
+        before, after, between = tokenizer.infilling
+        begun = tokenizer.encode(code.marked(BEGUN))
+        rest = tokenizer.encode(code.marked(["\n", "←", "return", "items", "[", "0", "]", "\n", "←"]))
+        onward, inside = generate(model, [begun, [before, *begun, after, *rest, between]], most=30, ends=tokenizer.end).texts()
+        draw_bars(place / "top_1.png", {"5-gram": five_gram(), "decoder": verdict(model, {})["top_1"]},
+                  "How often the likeliest token is the right one", "share", own="decoder")
+        return (f"goes on:\n{program([*begun, *onward[0]])}\nfills in what stands between:\n"
+                f"{program([*begun, *inside[0][:-1], *rest])}")
+
+    return Experiment(
+        model=model,
+        loss=next_token,
+        data=infilled(windows(ids, length, stride=length // 2), tokenizer.infilling, tokenizer.end, filled),
+        held_out=test,
+        tokenizer=tokenizer,
+        rows=rows,
+        steps=steps,
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        measures=[verdict],
+        corpus=f"tokens of {folder.name}" if folder else "the standard library's tokens",
+        expects=[Expectation("top_1", (bound := five_gram()) + 0.02, baseline=bound, above=True),
+                 Expectation("gain", 0.0, baseline=0.0, above=True)],
+        shows=[shown])
+
+
+def of_one_group(one: Example) -> Example:
+    return {**one, "group": np.zeros_like(one["targets"])}
+
+
+if __name__ == "__main__":
+    main(experiment)
