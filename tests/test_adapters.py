@@ -47,6 +47,7 @@ def test_what_is_added_changes_nothing_at_first(name, add):
     assert np.abs(answer(name, shaken(changed, begun)) - answer(name, model)).max() > 5e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECS)
 def test_merged_is_adapted_and_plain_again(name):
     spec = SPECS[name]
@@ -73,6 +74,7 @@ def test_a_cache_gives_what_the_whole_gives():
     np.testing.assert_allclose(logits, model(TOKENS), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [adamw, pytest.param(lambda rate, **rest: muon(SPEC, rate, **rest), marks=pytest.mark.slow)])
 def test_only_what_was_added_learns(make):
     begun = dataclasses.replace(little(), steps=3, model=SPEC, optimizer=make(1e-2, only=ADDED))

@@ -58,6 +58,7 @@ MODEL = Tables.random(12, seed=3)
 PROMPTS = [[1, 4, 6], [9], [3, 3]]
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(prompts=draws.lists(draws.lists(draws.integers(0, 11), min_size=1, max_size=8), min_size=3, max_size=3))
 def test_one_beam_is_greedy(prompts):

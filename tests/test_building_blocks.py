@@ -110,6 +110,7 @@ def test_what_is_masked_weighs_exactly_nothing():
     np.testing.assert_allclose(weights.sum(-1), 1.0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_answer_hangs_on_the_source_but_not_on_its_padding():
     model = sharp(SPECS["t5"])
     source, target = jnp.asarray([[5, 6, 7, 8]]), jnp.asarray([[0, 9, 10]])

@@ -86,6 +86,7 @@ def test_a_checkpoint_is_not_changed_by_the_steps_after_it(tmp_path):
             assert equal(checkpoints.restore(shapes, step), then)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_a_run_is_the_state_at_its_step(tmp_path):
     plain = experiment(steps=6)
     then = {}

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from tiny import SPECS, sharp
 
 from transformer.attention import weigh
@@ -63,6 +64,7 @@ def test_the_cache_of_palm_is_as_many_times_smaller_as_there_are_heads():
     assert not any(name.endswith("bias") or name.endswith("shift") for name in map(str, jax.tree_util.tree_leaves_with_path(palm)))
 
 
+@pytest.mark.slow
 def test_banded_layers_of_gpt3_see_a_band():
     model = sharp(SPECS["gpt3"])
     assert model.blocks.kinds == (0, 1)
@@ -79,6 +81,7 @@ def test_banded_layers_of_gpt3_see_a_band():
     assert influence((0, 1)).all()
 
 
+@pytest.mark.slow
 def test_right_answers_are_counted_by_group():
     model = sharp(SPECS["gpt2"])
     random = np.random.default_rng(3)

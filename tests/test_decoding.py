@@ -220,6 +220,7 @@ def compiled() -> Any:
     jax.monitoring.unregister_event_duration_listener(note)
 
 
+@pytest.mark.slow
 def test_two_hundred_lengths_and_numbers_compile_nine_times_at_most(compiled):
     """Prompts of 1 to 200 tokens, each with its own temperature, k, p, penalty and number of new tokens."""
     model, key = Tables.random(13), jax.random.key(0)

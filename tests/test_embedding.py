@@ -39,6 +39,7 @@ def written(directory: Path, name: str, values) -> None:
     path.write_text(json.dumps(values))
 
 
+@pytest.mark.slow
 def test_each_text_has_the_vector_that_it_has_alone(directory):
     embed = embedder(directory)
     together = embed(TEXTS * 20)

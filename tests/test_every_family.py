@@ -126,6 +126,7 @@ def test_neither_neighbours_nor_padding_change_a_text_and_the_seed_repeats_it(na
     np.testing.assert_array_equal(first[0], said(name, search, rows[:1])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bahdanau", slow("lstm"), slow("mistral")])
 @pytest.mark.parametrize("strategy", [slow("greedy"), "beams", slow("contrastive"), "speculation"])
 def test_a_search_finds_the_same_without_a_cache(name, strategy):

@@ -53,6 +53,7 @@ def test_the_lines_tell_every_step():
     assert found.tokens.shape == (1, 1, 3)
 
 
+@pytest.mark.slow
 def test_the_finding_says_whether_greedy_would_have_found_it():
     def found(strategy):
         tree, generated = explained(MODEL, [1, 2], most=5, strategy=strategy)

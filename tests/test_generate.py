@@ -119,6 +119,7 @@ def test_the_other_strategies_speak_as_well(place, said, words):
         assert out == said(place, "decoder", "--prompt", "ab ab ab", "--most", "6")
 
 
+@pytest.mark.slow
 def test_a_run_speaks(run_of_ours, said):
     folder = run_of_ours.folder
     built, model = trained(folder)

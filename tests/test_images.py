@@ -111,6 +111,7 @@ def test_cifars_files(tmp_path):
         cifar10(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_digits():
     found = digits()
     assert found.pixels.shape == (1797, 8, 8, 1) and found.pixels.max() == 16 and np.bincount(found.labels).min() > 170

@@ -69,6 +69,7 @@ def test_states_end_where_the_model_does():
         np.testing.assert_allclose(model.logits(model.norm(states[-1])), model(TOKENS), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_states_of_both_sides():
     model = MODELS["t5"]
     states = states_of(model, TOKENS, TARGET)

@@ -131,6 +131,7 @@ def test_without_positions_an_encoder_knows_no_order(name):
     assert not np.allclose(encoded(MODELS[name], *everything(tokens=TOKENS[:, order])), encoded(MODELS[name], *everything())[:, order], atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DECODING)
 def test_decoding_in_pieces_equals_the_whole(name):
     model = MODELS[name]

@@ -152,6 +152,7 @@ def planned():
     return plan(small(), mesh_of("fsdp=4,tensor=2"), DEVICES["h100"])
 
 
+@pytest.mark.slow
 def test_a_plan_adds_up(planned):
     """Every number has a formula in a model as plain as this one."""
     tokens, in_blocks, table = 16 * 32, 8 * 12 * 64**2, 128 * 64
@@ -169,6 +170,7 @@ def test_a_plan_adds_up(planned):
     assert planned.mfu(planned.flops / 8 / 990e12) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_recomputation_costs_a_forward_pass_and_saves_memory(planned):
     again = plan(dataclasses.replace(small(), remat="full"), planned.mesh, planned.device)
     assert again.flops == planned.flops and 1.2 < again.done / planned.done < 4 / 3
@@ -213,6 +215,7 @@ def test_a_published_vocabulary_is_padded_only_where_the_mesh_asks_for_it():
     assert padded(lambda rows=8: None, {}, mesh_of("tensor=8")) == ({}, "")
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_plan(capsys):
     words = "plan gpt2 --layers 2 --embed 64 --heads 4 --length 32 --rows 8 --mesh fsdp=2,tensor=4 --device v5e --remat none"
     assert guarded(lambda: main([*words.split(), "--accumulate", "2"])) == 0

@@ -25,6 +25,7 @@ def saved(folder: Path, spec, tokenizer: bool = True) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_spec_holds_what_the_directory_has(tmp_path):
     spec, tokenizer = pretrained(saved(tmp_path, bert.Pretraining.of(SIZE)), bert.Pretraining)
     there = named(load(tmp_path).model)

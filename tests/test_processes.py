@@ -87,7 +87,7 @@ def started(where, *arguments, processes=1):
     results = [ended(process) for process in every]
     assert all(status == 0 for status, _, _ in results), results
     assert all("Traceback" not in complained for _, _, complained in results)
-    said = [[line for line in said.splitlines() if not ("[Gloo]" in line or "peer ranks" in line)] for _, said, _ in results]
+    said = [[line for line in said.splitlines() if line and not ("[Gloo]" in line or "peer ranks" in line)] for _, said, _ in results]
     assert "bits_per_byte" in said[0][-1] and not any(said[1:])  # the first speaks for all
     (folder,) = (where / "runs" / "little").iterdir()
     return folder

@@ -32,6 +32,7 @@ def test_token_by_token_is_as_all_at_once(writer):
     np.testing.assert_allclose(jnp.concatenate(logits, 1), whole, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", MODELS)
 def test_it_writes_from_the_past_and_padding_is_read_by_nobody(writer):
     model = MODELS[writer]

@@ -29,7 +29,6 @@ from transformer.weights import named
 
 SLOW = pytest.mark.slow
 LITTLE = HERE / "little.py"
-HEARD = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}  # before any run
 
 
 def final(folder, build=experiment, **given):
@@ -44,8 +43,18 @@ def same(one, other):
     return all(np.array_equal(one[name], other[name]) for name in one)
 
 
+def handlers():
+    return {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def before():
+    """What became of a signal before any run."""
+    return handlers()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, before):
     """An uninterrupted run of twenty steps: with dropout, micro-batches and averaged weights."""
     return run(experiment, {}, runs=tmp_path_factory.mktemp("finished"))
 
@@ -53,6 +62,7 @@ def finished(tmp_path_factory):
 # What it leaves behind
 
 
+@SLOW
 def test_a_run_says_what_it_came_to(finished):
     result = json.loads((finished.folder / "result.json").read_text())
     assert result["name"] == "little" and result["step"] == 20 and result["met"] is True and finished.met
@@ -125,6 +135,7 @@ def stop_at(step, monkeypatch, act):
     monkeypatch.setattr(Records, "write", watched)
 
 
+@SLOW
 @pytest.mark.parametrize("step", [13, *(pytest.param(step, marks=SLOW) for step in (1, 20))])
 def test_a_run_cut_short_goes_on_to_the_same_weights(finished, tmp_path, monkeypatch, step):
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="lights out"):
@@ -202,6 +213,7 @@ def test_what_cannot_go_on_says_what_differs(finished, given, options, sentence)
 # Stopping
 
 
+@SLOW
 @pytest.mark.parametrize("number, status", [pytest.param(signal.SIGINT, 130, marks=SLOW), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_stops(finished, tmp_path, monkeypatch, capsys, number, status):
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
@@ -219,8 +231,8 @@ def test_a_signal_saves_and_stops(finished, tmp_path, monkeypatch, capsys, numbe
     assert same(final(folder), final(finished.folder)) and steps_of(folder) == steps_of(finished.folder)
 
 
-def test_signals_are_heard_again_after_a_run(finished):
-    assert {number: signal.getsignal(number) for number in HEARD} == HEARD
+def test_signals_are_heard_again_after_a_run(before, finished):
+    assert handlers() == before
 
 
 @SLOW
@@ -282,6 +294,7 @@ def test_one_bad_step_or_two_are_survived(tmp_path):
     assert sorted(path.name for path in result.folder.glob("refused*")) == ["refused-4.npz", "refused-5.npz", "refused-9.npz"]
 
 
+@SLOW
 @pytest.mark.parametrize("steps", [10, pytest.param(6, marks=SLOW)])
 def test_three_bad_steps_in_a_row_end_the_run(tmp_path, capsys, steps):
     with pytest.raises(SystemExit) as stop:
@@ -295,6 +308,7 @@ def test_three_bad_steps_in_a_row_end_the_run(tmp_path, capsys, steps):
 # A full disk
 
 
+@SLOW
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), *(pytest.param(error, marks=SLOW) for error in (
     ValueError("RESOURCE_EXHAUSTED: disk"), OSError(27, "File too large")))])
 def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, error):

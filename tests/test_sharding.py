@@ -62,6 +62,7 @@ def alone():
 MESHES = ["data=8", "fsdp=8", "data=2,fsdp=2,tensor=2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mesh"),
     [pytest.param(name, mesh, marks=() if (name, mesh) == ("gpt2", MESHES[2]) else pytest.mark.slow)

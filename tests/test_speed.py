@@ -120,6 +120,7 @@ def test_a_sample_of_sound_moves_nothing_of_what_wavenet_remembers(rows):
     assert moved(model, rows, 4000) == []  # what its last layers remember has more numbers, all else fewer
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_decoding_measures_what_it_says(capsys):
     decode(shape="tiny", dtypes="float32", batches="1,2", rounds=2, steps=2)
     said = capsys.readouterr().out

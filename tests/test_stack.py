@@ -45,6 +45,7 @@ def same(got, want):
         np.testing.assert_allclose(named(got)[name], value, atol=max(3e-5 * float(abs(value).max()), 1e-5), err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["full", pytest.param("dots", marks=pytest.mark.slow)])
 def test_rematerialised_equals_kept(stack, run, scanned, policy):
     same(run(stack.replace(remat=policy), KEY), scanned)

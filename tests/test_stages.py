@@ -32,6 +32,7 @@ def arrays(folder, experiment):
     return {name: np.asarray(x) for name, x in named(outcome.trained.model).items()}
 
 
+@pytest.mark.slow
 def test_a_spec_may_hold_weights():
     spec = little().model
     model = initialise(spec, jax.random.key(3))

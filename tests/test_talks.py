@@ -112,6 +112,7 @@ def test_a_sentence_is_itself_whatever_fills_it_up_or_stands_beside_it(sentences
     np.testing.assert_allclose(jnp.square(vectors).sum(-1), np.ones((4, 5)), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_is_expected_hangs_on_no_later_sentence(sentences):
     model, words = sentences
     slopes = jax.jacrev(lambda vectors: model.next(vectors).sum((0, 2)))(model.vectors(words))

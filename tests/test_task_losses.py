@@ -117,6 +117,7 @@ def test_distillation_is_the_mean_of_three():
     np.testing.assert_allclose(total, want / 8, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_teacher_learns_nothing_and_is_its_own_best_student():
     one = encoder(0)
     gradients = jax.grad(lambda model: losses.distillation(model, MASKS)[0])(Both(one, encoder(1)))

@@ -31,6 +31,7 @@ def test_distinct_pairs_are_counted_over_all_texts():
     assert distinct([[1, 2, 3], [1, 2, 4]], 2) == 3 / 4 and distinct([[1], [1]], 1) == 0.5 and distinct([[1]], 2) == 0
 
 
+@pytest.mark.slow
 def test_the_best_of_enough_beams_is_the_best_of_all_texts():
     model, prompt = sharp(SPECS["gpt2"]), [3, 5]
     everything = [list(two) for two in itertools.product(range(64), repeat=2)]

@@ -79,6 +79,7 @@ def test_what_it_is_told_is_heard_in_time(steps):
     np.testing.assert_allclose(np.concatenate(found, 1), whole, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", [Greedy(), Sample(0.8), Beams(2)])
 def test_ragged_prompts_go_on_as_each_alone(strategy):
     prompts = [TOKENS[0, :3].tolist(), TOKENS[1, :9].tolist(), TOKENS[2, :1].tolist()]

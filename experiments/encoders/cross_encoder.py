@@ -6,6 +6,8 @@
 The reader first learns to guess hidden words of a query and its document: a word hidden on one side stands on the other.
 Judging alone, a bit a pair, it does not find in 1200 steps that it has to look there (MRR .36).
 """
+from typing import Any
+
 import numpy as np
 
 from transformer.data import tokenizers
@@ -32,7 +34,6 @@ def experiment(vector: int = 16, layers: int = 3, embed: int = 96, heads: int = 
                read_steps: int = 500, steps: int = 800, augmented: bool = False) -> Stages:
     tokenizer, length = tokenizers.word_pieces(bindings.every_word(), 256), 2 * bindings.PAIRS + 2
     there, queries, truth = bindings.library(np.random.default_rng(0), documents, asked)
-    held_out = compared((queries, [there[at] for at in truth]), tokenizer, length)
 
     def size(layers: int, embed: int) -> Size:
         return Size(tokenizer.size, layers, embed, heads, mlp, every=1)
@@ -53,38 +54,35 @@ def experiment(vector: int = 16, layers: int = 3, embed: int = 96, heads: int = 
     def search(model: BiEncoder) -> Search:
         return Search(there, queries, truth, model, tokenizer, length, first)
 
-    def optimizer(model, steps: int):
-        return muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3)
+    def stage(name: str, model: Any, steps: int, **more: Any) -> Experiment:
+        return Experiment(stage=name, model=model, tokenizer=tokenizer, rows=rows, steps=steps, corpus="pairs of names",
+                          optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3), **more)
 
-    spec = BiEncoder(ModernBert.of(size(1, vector)))
-    bi = yield Experiment(
-        model=spec, loss=contrastive, data=made_anew(triples, 100_000), held_out=held_out, rows=rows, steps=bi_steps,
-        optimizer=optimizer(spec, bi_steps), measures=[lambda model, values: retrieval(search(model))],
-        corpus="pairs of names", stage="bi")
+    right = [there[at] for at in truth]
+    bi = yield stage(
+        "bi", BiEncoder(ModernBert.of(size(1, vector))), bi_steps, loss=contrastive, data=made_anew(triples, 100_000),
+        held_out=compared((queries, right), tokenizer, length), measures=[lambda model, values: retrieval(search(model))])
 
-    spec, right = Masked.of(size(layers, embed)), enclosed_pairs(queries, [there[at] for at in truth], tokenizer, 2 * length)
-    read = yield Experiment(
-        model=spec, loss=masked_token, data=masked(made_anew(answered, 100_000), tokenizer, HIDDEN), rows=rows, steps=read_steps,
-        held_out=masked(examples(**right), tokenizer, HIDDEN).seed(0), optimizer=optimizer(spec, read_steps),
-        corpus="pairs of names", stage="read")
+    read = yield stage(
+        "read", Masked.of(size(layers, embed)), read_steps, loss=masked_token,
+        data=masked(made_anew(answered, 100_000), tokenizer, HIDDEN),
+        held_out=masked(examples(**enclosed_pairs(queries, right, tokenizer, 2 * length)), tokenizer, HIDDEN).seed(0))
 
-    found, spec = search(bi.model), CrossEncoder.of(read.kept.encoder)
-    negative = [there[(at + 1) % len(there)] for at in truth]
-    tests = enclosed_pairs(queries * 2, [there[at] for at in truth] + negative, tokenizer, 2 * length)
-    cross = yield Experiment(
-        model=spec, tokenizer=tokenizer, loss=relevance, data=made_anew(judged, 100_000), rows=rows, steps=steps,
+    found, wrong = search(bi.model), [there[(at + 1) % len(there)] for at in truth]
+    tests = enclosed_pairs(queries * 2, right + wrong, tokenizer, 2 * length)
+    cross = yield stage(
+        "cross", CrossEncoder.of(read.kept.encoder), steps, loss=relevance, data=made_anew(judged, 100_000),
         held_out=examples(**tests, relevant=np.repeat(np.array([1, 0], np.float32), len(queries))),
-        optimizer=optimizer(spec, steps), measures=[reranking(found)], shows=[rankings(found)],
-        corpus="pairs of names", expects=[Expectation("mrr", bi.values["bi_mrr"] + 0.2, bi.values["bi_mrr"], above=True)], stage="cross")
+        measures=[reranking(found)], shows=[rankings(found)],
+        expects=[Expectation("mrr", bi.values["bi_mrr"] + 0.2, bi.values["bi_mrr"], above=True)])
     if augmented:
         asks, texts, _ = zip(*map(bindings.triple, np.random.default_rng(1).spawn(documents)), strict=True)
         pairs = silver(Search(texts, asks, np.arange(len(texts)), bi.model, tokenizer, length, 8), cross.model)
-        yield Experiment(
-            model=bi.kept, loss=likeness, data=compared(pairs[:2], tokenizer, length, score=pairs[2].astype(np.float32)), rows=rows,
-            steps=bi_steps, held_out=compared((queries, [there[at] for at in truth]), tokenizer, length,
-                                              score=np.ones(len(queries), np.float32)),
-            optimizer=optimizer(bi.spec, bi_steps), measures=[lambda model, values: retrieval(search(model))],
-            corpus="pairs of names", stage="augmented",
+        yield stage(
+            "augmented", bi.kept, bi_steps, loss=likeness,
+            data=compared(pairs[:2], tokenizer, length, score=pairs[2].astype(np.float32)),
+            held_out=compared((queries, right), tokenizer, length, score=np.ones(len(queries), np.float32)),
+            measures=[lambda model, values: retrieval(search(model))],
             expects=[Expectation("bi_mrr", bi.values["bi_mrr"], bi.values["bi_mrr"], above=True)])
 
 
