@@ -70,7 +70,7 @@ def test_a_broken_picture_stops_or_is_skipped_and_counted(tmp_path, capsys):
     data = (tmp_path / "cat" / "0.png").read_bytes()
     (tmp_path / "cat" / "0.png").write_bytes(data[: len(data) // 2])
     for read in (sides, captioned):
-        with pytest.raises(Mistake, match=r"cat/0.png is a broken picture \(.+\); save it again"):
+        with pytest.raises(Mistake, match=r"cat/0.png, of \d+ bytes, is a broken picture \(.+\); save it again"):
             read(tmp_path, 4)
         read(tmp_path, 4, True)
         assert capsys.readouterr().out == f"{tmp_path}: 1 of 12 pictures skipped\n"

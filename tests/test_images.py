@@ -2,6 +2,7 @@
 import gzip
 import json
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,26 @@ def test_palettes_are_looked_up_and_what_is_clear_is_white(tmp_path):
     assert read(tmp_path / "p.png").tolist() == [[[255, 0, 0], [0, 0, 255]], [[0, 0, 255], [255, 0, 0]]]
     Image.fromarray(np.asarray([[[10, 20, 30, 0], [10, 20, 30, 255]]], np.uint8)).save(tmp_path / "clear.png")
     assert read(tmp_path / "clear.png").tolist() == [[[255, 255, 255], [10, 20, 30]]]
+
+
+def test_16_bits_are_cut_to_8_and_a_photo_stands_as_it_says(tmp_path):
+    Image.fromarray(np.asarray([[0, 256 * 7, 65535]], np.uint16)).save(tmp_path / "deep.png")
+    assert read(tmp_path / "deep.png")[..., 0].tolist() == [[0, 7, 255]]
+    turned = Image.Exif()
+    turned[0x112] = 6  # its right side is up
+    Image.fromarray(PIXELS).save(tmp_path / "turned.png", exif=turned)
+    assert (read(tmp_path / "turned.png") == np.rot90(PIXELS, -1)).all()
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path):
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""))
+    with pytest.raises(Mistake, match="huge.png says that it has more pixels"):
+        read(tmp_path / "huge.png")
 
 
 def test_broken_pictures_are_told(tmp_path):
@@ -130,6 +151,9 @@ def test_preparing_is_resize_crop_scale_and_normalise():
     np.testing.assert_allclose(shown[0, 0, 0], [1.0, 2.4, 3.5], rtol=1e-6)
     plain = prepared(PIXELS[None], Preparing.of({"do_resize": False, "do_normalize": False}))
     np.testing.assert_allclose(plain[0], PIXELS / 255.0, rtol=1e-6)
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    as_it_is = prepared(PIXELS[None], Preparing.of({"do_resize": False, "image_mean": mean.tolist(), "image_std": deviation.tolist()}))
+    np.testing.assert_allclose(as_it_is[0], (PIXELS / 255.0 - mean) / deviation, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["squeezed", "stretched", "cropped"])

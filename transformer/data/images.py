@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from transformer.mistakes import Mistake
 
@@ -49,11 +49,14 @@ def digits() -> Pictures:
 
 
 def read(path: str | Path) -> np.ndarray:
-    """One picture as [height, width, 3], whatever its file holds: palettes are looked up, transparency is laid on white."""
+    """One picture as [height, width, 3], whatever its file holds, the way up that it says: palettes are looked up, of 16 bits
+    the upper 8 are kept, transparency is laid on white."""
     path = Path(path)
     try:
-        with Image.open(path) as image:
-            image.load()
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode.startswith("I"):
+                image = Image.fromarray((np.asarray(image, np.uint32) >> 8).clip(0, 255).astype(np.uint8))
             if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -62,8 +65,11 @@ def read(path: str | Path) -> np.ndarray:
         raise Mistake(f"{path} is no picture that can be read; there are {', '.join(kind[1:] for kind in KINDS)}") from None
     except FileNotFoundError:
         raise Mistake(f"there is no file {path}") from None
+    except Image.DecompressionBombError:
+        raise Mistake(f"{path} says that it has more pixels than any picture here may have; save it again, smaller") from None
     except (OSError, SyntaxError, ValueError, struct.error) as error:  # Pillow calls a broken PNG a syntax error
-        raise Mistake(f"{path} is a broken picture ({str(error) or type(error).__name__}); save it again") from None
+        raise Mistake(f"{path}, of {path.stat().st_size} bytes, is a broken picture ({str(error) or type(error).__name__}); "
+                      f"save it again") from None
 
 
 def write(path: str | Path, pixels: np.ndarray, times: int = 1) -> None:
