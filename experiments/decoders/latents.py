@@ -44,8 +44,8 @@ def experiment(images: Path | None = None, size: int | None = None, skip: bool |
         numbers = example["mean"] + np.exp(example["deviation"]) * rng.standard_normal(middle.shape, np.float32)
         return {"latents": (numbers - middle) / spread, "weights": example["weights"]}
 
-    data, best, unseen = (examples(mean=mean, deviation=deviation, weights=np.ones(len(mean), np.float32)).random_map(drawn, seed=9)
-                          for mean, deviation in told)
+    data, best, unseen = (examples(mean=mean, deviation=deviation, weights=np.ones(len(mean), np.float32)).random_map(drawn, seed=seed)
+                          for seed, (mean, deviation) in enumerate(told))
     unseen = unseen.seed(0)
 
     def independent() -> float:

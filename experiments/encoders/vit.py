@@ -18,7 +18,7 @@ from transformer.training.experiment import Expectation, Experiment
 from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 
-SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "rows": 8}
+SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "rows": 32}
 
 
 def experiment(images: Path | None = None, size: int | None = None, skip: bool | None = None, patch: int = 2, layers: int = 4,
