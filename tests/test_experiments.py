@@ -17,6 +17,7 @@ from experiments.__main__ import files
 from experiments.new import begun
 from transformer.data import sources
 from transformer.data.batches import batches
+from transformer.data.examples import Columns
 from transformer.knobs import knobs_of
 from transformer.training.experiment import Experiment, Trained, stages
 from transformer.training.loop import promised
@@ -106,6 +107,8 @@ def held(value, depth=4):
         return value
     if isinstance(value, np.ndarray):
         return value.shape
+    if isinstance(value, Columns):
+        return {name: (array.shape, array[:1].tolist()) for name, array in value.arrays.items()}
     if depth == 0:
         return type(value).__name__
     if isinstance(value, functools.partial):

@@ -23,7 +23,7 @@ from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 from transformer.training.shows import on
 
-SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "length": 64, "vocab": 320, "files": 6, "asked": 8}
+SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "length": 64, "vocab": 320, "files": 6, "asked": 8, "middle": 4}
 BEGUN = ["def", "first", "(", "items", ")", ":", "\n", "→", "if", "not", "items", ":", "\n", "→", "return"]
 
 

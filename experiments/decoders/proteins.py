@@ -26,13 +26,13 @@ from transformer.training.experiment import Expectation, Experiment
 from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 
-SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "families": 2, "proteins": 64, "unseen": 16, "samples": 2}
+SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "families": 2, "count": 64, "unseen": 16, "samples": 2}
 LETTERS = AMINO_ACIDS + "*>" + UNSURE  # * ends a protein, > begins one
 START = LETTERS.index(">")
 
 
 def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, length: int = 44, rows: int = 64, rate: float = 1e-2,
-               steps: int = 1500, families: int = 6, proteins: int = 48_000, unseen: int = 1000, samples: int = 200,
+               steps: int = 1500, families: int = 6, count: int = 48_000, unseen: int = 1000, samples: int = 200,
                folder: Path | None = None, skip: bool | None = None) -> Experiment:
     model = Llama.of(Size(len(LETTERS), layers, embed, heads, heads, mlp))
     shared: dict[str, Any] = {"model": model, "loss": next_token, "rows": rows, "steps": steps,
@@ -52,7 +52,7 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256,
                           expects=[Expectation("nats", bound := witten_bell(learned, held, 5), baseline=bound)], **shared)
 
     kin = [Family.of(seed) for seed in range(families)]
-    learned, held = (members(kin, count, length, np.random.default_rng(seed))[0] for seed, count in ((1, proteins), (2, unseen)))
+    learned, held = (members(kin, some, length, np.random.default_rng(seed))[0] for seed, some in ((1, count), (2, unseen)))
     data, test = (shifted(np.pad(part, ((0, 0), (1, 0)), constant_values=START), weights(part)) for part in (learned, held))
     said = weights(held).astype(bool)[:, 1:]
     truth = float(-mixed(kin, held).sum() / said.sum())  # what no model can do better than, on these very proteins

@@ -22,11 +22,11 @@ from transformer.training.experiment import Expectation, Experiment
 from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 
-SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "families": 2, "proteins": 64, "unseen": 4}
+SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "families": 2, "count": 64, "unseen": 4}
 
 
 def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 44, rows: int = 64, rate: float = 1e-2,
-               dropout: float = 0.0, steps: int = 1500, families: int = 6, proteins: int = 48_000, unseen: int = 200,
+               dropout: float = 0.0, steps: int = 1500, families: int = 6, count: int = 48_000, unseen: int = 200,
                folder: Path | None = None, skip: bool | None = None) -> Experiment:
     kin = [Family.of(seed) for seed in range(families)]
     letters = tokenizers.characters(AMINO_ACIDS + UNSURE if folder else AMINO_ACIDS)
@@ -35,7 +35,7 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 192,
         read = biology.folder(folder, AMINO_ACIDS + UNSURE, bool(skip))
         learned, held = (cut(row, length) for row in files.apart([letters.encode(residues) for _, residues in read]))
     else:
-        learned, held = (members(kin, count, length, np.random.default_rng(seed))[0] for seed, count in ((1, proteins), (2, unseen)))
+        learned, held = (members(kin, some, length, np.random.default_rng(seed))[0] for seed, some in ((1, count), (2, unseen)))
         learned, held = (np.where(part == END, letters.pad, part + first).astype(np.int32) for part in (learned, held))
     data, test = (masked(rows_of(part, letters.pad), letters).seed(0) for part in (learned, held))
     counts = np.bincount(learned.ravel(), minlength=letters.size)[first:] + 1.0
