@@ -11,6 +11,7 @@ from transformer.data.examples import example, windows
 from transformer.data.infilling import infilled, middles, psm, spm
 from transformer.data.ngrams import top_1
 from transformer.data.tokenizers import code_pieces
+from transformer.mistakes import Mistake
 
 PROGRAM = '''
 def f(a, *b, c=-1):  # a remark
@@ -74,6 +75,8 @@ def test_the_same_middle_is_asked_with_its_suffix_and_without():
         assert seen["targets"][seen["weights"] > 0].tolist() == unseen["targets"][unseen["weights"] > 0].tolist()
         assert seen["weights"].sum() == unseen["weights"].sum() == 4 and unseen["targets"][unseen["weights"] > 0][0] > 20
         assert unseen["tokens"].max() <= unseen["targets"][unseen["weights"] > 0].max()
+    with pytest.raises(Mistake, match="A middle of 12 tokens does not fit into these windows: give at most 11"):
+        middles(windows(np.arange(20, 20 + 161), 16), (1, 2, 3), 9, size=12, count=5)
 
 
 def test_counting_finds_what_always_follows():

@@ -35,13 +35,12 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 320
     ids, tested = tokenizer(learned), tokenizer(held)
     model = Llama.of(Size(tokenizer.size, layers, embed, heads, heads, mlp), tied=True)
     test = windows(tested, length)
-    known, blind = middles(test, tokenizer.infilling, tokenizer.end, min(middle, length // 4), asked)
     right = on(test.map(of_one_group), partial(next_token_right, groups=("token",)), rows, "")
-    with_suffix, without = on(known, next_token, rows, "after_"), on(blind, next_token, rows, "before_")
 
-    def verdict(model: Any, values: Any) -> dict[str, float]:
-        known, blind = with_suffix(model, values)["after_nats"], without(model, values)["before_nats"]
-        return {"top_1": right(model, values)["right_token"], "filled_nats": known, "unseen_nats": blind, "gain": blind - known}
+    def filling(model: Any, values: Any) -> dict[str, float]:
+        known, blind = (on(data, next_token, rows, "")(model, values)["nats"]
+                        for data in middles(test, tokenizer.infilling, tokenizer.end, middle, asked))
+        return {"filled_nats": known, "unseen_nats": blind, "gain": blind - known}
 
     def five_gram() -> float:
         return top_1(ids, tested[:20_000], 5)
@@ -54,7 +53,7 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 320
         begun = tokenizer.encode(code.marked(BEGUN))
         rest = tokenizer.encode(code.marked(["\n", "←", "return", "items", "[", "0", "]", "\n", "←"]))
         onward, inside = generate(model, [begun, [before, *begun, after, *rest, between]], most=30, ends=tokenizer.end).texts()
-        draw_bars(place / "top_1.png", {"5-gram": five_gram(), "decoder": verdict(model, {})["top_1"]},
+        draw_bars(place / "top_1.png", {"5-gram": five_gram(), "decoder": right(model, {})["right_token"]},
                   "How often the likeliest token is the right one", "share", own="decoder")
         return (f"goes on:\n{program([*begun, *onward[0]])}\nfills in what stands between:\n"
                 f"{program([*begun, *inside[0][:-1], *rest])}")
@@ -68,7 +67,7 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 320
         rows=rows,
         steps=steps,
         optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
-        measures=[verdict],
+        measures=[lambda model, values: {"top_1": right(model, values)["right_token"]}, filling],
         corpus=f"tokens of {folder.name}" if folder else "the standard library's tokens",
         expects=[Expectation("top_1", (bound := five_gram()) + 0.02, baseline=bound, above=True),
                  Expectation("gain", 0.0, baseline=0.0, above=True)],

@@ -6,6 +6,7 @@ import numpy as np
 from grain import MapDataset
 
 from transformer.data.examples import Example, example, shifted
+from transformer.mistakes import Mistake
 
 Marks = tuple[int, ...]  # in front of the prefix, of the suffix, of the middle
 
@@ -40,6 +41,8 @@ def middles(windows: MapDataset, marks: Marks, end: int, size: int, count: int, 
     """Middles of so many tokens to fill in, and the same ones to go on with, their suffix unseen; nothing else weighs anything."""
     random, rows = np.random.default_rng(seed), [example(windows, at) for at in range(min(count, len(windows)))]
     known, blind, inside = [], [], []
+    if (room := len(rows[0]["tokens"]) - 5) < size:
+        raise Mistake(f"A middle of {size} tokens does not fit into these windows: give at most {room}, or longer windows.")
     for row in (np.append(one["tokens"], one["targets"][-1])[:-4] for one in rows if one["weights"].all()):
         first = int(random.integers(1, len(row) - size))
         known.append(psm(row, first, first + size, marks, end))
