@@ -3,9 +3,11 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.decoders import wavenet
+from experiments.decoders import audio_tokens, midi, spectrogram, wavenet
+from transformer.data import midi as notes
 from transformer.data import waves
 from transformer.data.batches import batches
+from transformer.data.made.melodies import melodies
 from transformer.mistakes import Mistake
 from transformer.shows.sound import save
 from transformer.weights import holds, initialise
@@ -36,6 +38,41 @@ def test_wavenet_learns_from_a_folder(tmp_path, capsys):
     with pytest.raises(Mistake, match="broken.wav is no WAV file"):
         wavenet.experiment(folder=tmp_path, **small)
     wavenet.experiment(folder=tmp_path, skip=True, **small)
+    assert "1 of 14 files" in capsys.readouterr().err
+
+
+def test_a_spectrogram_is_learned_from_a_folder(tmp_path):
+    small = {"layers": 1, "embed": 16, "heads": 2, "mlp": 16, "length": 16, "rows": 2, "steps": 1}
+    experiment = spectrogram.experiment(folder=recordings(tmp_path), **small)
+    assert np.isfinite(first_loss(experiment)) and len(experiment.data) == 9 * 32 // 17 and len(experiment.held_out) == 2 * 32 // 17
+    with pytest.raises(Mistake, match="there are 64 frames of sound to learn from or to hold out, and a row takes 129"):
+        spectrogram.experiment(folder=tmp_path)
+
+
+def test_audio_tokens_are_those_of_a_folder(tmp_path):
+    for name in ("calm", "wild"):
+        (tmp_path / name).mkdir()
+        waves.write(tmp_path / name / "a.wav", np.random.default_rng(0).normal(0, 0.1, 48 * 512 * 6), 8000)
+    small = {"layers": 1, "embed": 16, "heads": 2, "mlp": 16, "codes": 8, "rows": 2, "steps": 1}
+    first = next(audio_tokens.experiment(folder=tmp_path, **small))
+    assert np.isfinite(first_loss(first)) and first.corpus == f"coarse codes of {tmp_path.name}"
+    assert {int(row["tokens"][0]) for row in (first.data[at] for at in range(11))} == {16, 17}
+
+
+def test_music_is_learned_from_a_folder(tmp_path, capsys):
+    pieces, _ = melodies(11, 90, seed=0)
+    for number, piece in enumerate(pieces):
+        notes.write(tmp_path / f"{number:02d}.mid", notes.decode(piece))
+    small = {"layers": 1, "embed": 16, "heads": 2, "mlp": 16, "length": 32, "rows": 2, "steps": 1}
+    experiment = midi.experiment(folder=tmp_path, **small)
+    assert np.isfinite(first_loss(experiment)) and experiment.corpus == f"music in {tmp_path.name}"
+    model = initialise(experiment.model, jax.random.key(0), holds(experiment.model))
+    (show,) = experiment.shows
+    assert "generated.mid and roll.png" in show(model, tmp_path) and notes.read(tmp_path / "truth.mid")
+    (tmp_path / "z.mid").write_bytes((tmp_path / "00.mid").read_bytes()[:-9])
+    with pytest.raises(Mistake, match="z.mid, byte 14: the chunk b'MTrk' says that it has"):
+        midi.experiment(folder=tmp_path, **small)
+    midi.experiment(folder=tmp_path, skip=True, **small)
     assert "1 of 14 files" in capsys.readouterr().err
 
 

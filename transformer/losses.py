@@ -60,6 +60,14 @@ def next_token(model: Any, batch: Batch, key: Array | None = None, **values: Any
     return token_loss(model.logits, hidden, batch["targets"], batch["weights"], **values)
 
 
+def next_frame(model: Any, batch: Batch, key: Array | None = None) -> Result:
+    """A decoder's over vectors: the squared error of every frame but the first, told from those before it; a mean over its bands."""
+    said = model(batch["frames"][:, :-1], key=key)
+    error = jnp.square(said - batch["frames"][:, 1:]).mean(-1) * batch["weights"]
+    total, weight = error.sum(), batch["weights"].sum()
+    return total, weight, {"error": (total, weight)}
+
+
 def next_token_right(model: Any, batch: Batch, key: Array | None = None, groups: tuple[str, ...] = ()) -> Result:
     """A decoder's, and how often it is right in each of some groups of targets: `right_NAME` for each name.
 

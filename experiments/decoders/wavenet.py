@@ -24,7 +24,7 @@ from transformer.training.experiment import Expectation, Experiment
 from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 
-SMOKE = {"layers": 2, "cycle": 1, "embed": 8, "length": 32, "vowel": 16, "whispers": 64, "unseen": 16, "seconds": 0.05}
+SMOKE = {"layers": 3, "cycle": 2, "embed": 8, "length": 32, "vowel": 16, "whispers": 64, "unseen": 16, "seconds": 0.05}
 NAMES = list(VOWELS)
 
 

@@ -26,6 +26,22 @@ def logistic(learned: np.ndarray, labels: np.ndarray, asked: np.ndarray, decay: 
     return (unseen @ weights).argmax(1)
 
 
+def autoregression(learned: np.ndarray, held_out: np.ndarray, order: int, decay: float = 1e-6) -> float:
+    """The squared error of telling each frame [n, t, bands] but the first as a linear map of the `order` frames before it.
+
+    Before the first frame of a row there were others like it.
+    """
+
+    def before(rows: np.ndarray) -> np.ndarray:
+        longer = np.concatenate([np.repeat(rows[:, :1], order - 1, 1), rows], 1)
+        seen = np.concatenate([longer[:, at:at + rows.shape[1] - 1] for at in range(order)], -1).reshape(-1, order * rows.shape[-1])
+        return np.pad(seen, ((0, 0), (0, 1)), constant_values=1.0).astype(np.float64)
+
+    known, wanted = before(learned), learned[:, 1:].reshape(-1, learned.shape[-1])
+    weights = np.linalg.solve(known.T @ known + decay * len(known) * np.eye(known.shape[1]), known.T @ wanted)
+    return float(np.square(before(held_out) @ weights - held_out[:, 1:].reshape(-1, held_out.shape[-1])).mean())
+
+
 def bags(texts: Sequence[Sequence[str]], order: int, known: Sequence[tuple[str, ...]]) -> np.ndarray:
     """How often each known n-gram of up to `order` words is in each text."""
     column = {gram: place for place, gram in enumerate(known)}

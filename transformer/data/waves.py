@@ -12,6 +12,7 @@ import numpy as np
 
 from transformer.data import files
 from transformer.data.sound import RATE
+from transformer.data.spectra import Frames
 from transformer.mistakes import Mistake
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # how a WAV calls whole numbers, floats, and "see further on"
@@ -60,6 +61,21 @@ def write(path: str | Path, wave: np.ndarray, rate: int = RATE) -> None:
 def folder(path: str | Path, rate: int = RATE, skip: bool = False) -> tuple[list[Path], list[np.ndarray]]:
     """The waves of all WAV files below a folder; one that cannot be read stops everything, unless it may be skipped."""
     return files.each(path, (".wav",), lambda file: heard(file, rate), skip)
+
+
+def described(path: str | Path, frames: Frames, length: int, skip: bool = False) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Pieces [n, length, mels] of all recordings, by number what each is described as [n], and the descriptions: the names of their folders."""
+    paths, sounds = folder(path, frames.rate, skip)
+    names = sorted({file.parent.name for file in paths})
+    found, tags = [], []
+    for file, wave in zip(paths, sounds, strict=True):
+        seen = frames.of(wave) if len(wave) > frames.window else np.zeros((0, frames.mels), np.float32)
+        found.append(seen[:len(seen) // length * length].reshape(-1, length, frames.mels))
+        tags += [names.index(file.parent.name)] * len(found[-1])
+    if len(tags) < 10:
+        raise Mistake(f"the recordings in {path} make {len(tags)} pieces of {length * frames.hop / frames.rate:.1f} seconds; "
+                      "there should be ten, of which one is held out")
+    return np.concatenate(found), np.asarray(tags), names
 
 
 def resampled(wave: np.ndarray, rate: int, to: int = RATE) -> np.ndarray:
