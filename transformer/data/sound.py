@@ -22,7 +22,11 @@ def log_mel(waves: Sequence[np.ndarray], seconds: int = 30, mels: int = 80) -> t
         if np.ndim(wave) != 1:
             raise Mistake(f"a wave has the shape {np.shape(wave)}; give one channel, as [samples] at {RATE} Hz")
         row[: len(wave)] = wave[: len(row)]
-    frames = np.stack([_features(row, mels) for row in padded])
+    power = np.stack([_power(row) for row in padded])
+    # One product for all: BLAS's threads would wait for each other longer than the product of one short wave takes.
+    bands = (power.reshape(-1, power.shape[-1]) @ mel_filters(mels)).reshape(*power.shape[:2], mels)
+    loud = np.log10(np.maximum(bands, FLOOR))
+    frames = ((np.maximum(loud, loud.max((1, 2), keepdims=True) - RANGE) + 4) / 4).astype(np.float32)
     lengths = np.array([len(wave) for wave in waves])
     return frames, np.arange(frames.shape[1])[None] * HOP < lengths[:, None]
 
@@ -37,14 +41,12 @@ def mel_filters(mels: int, window: int = WINDOW, rate: int = RATE) -> np.ndarray
     return np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)
 
 
-def _features(wave: np.ndarray, mels: int) -> np.ndarray:
+def _power(wave: np.ndarray) -> np.ndarray:
     """Windows centred on every HOP-th sample; the wave is mirrored at its ends."""
     mirrored = np.pad(wave.astype(np.float64), WINDOW // 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(mirrored, WINDOW)[: len(wave) : HOP]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
-    power = np.abs(np.fft.rfft(windows * hann)) ** 2
-    loud = np.log10(np.maximum(power @ mel_filters(mels), FLOOR))
-    return ((np.maximum(loud, loud.max() - RANGE) + 4) / 4).astype(np.float32)
+    return np.abs(np.fft.rfft(windows * hann)) ** 2
 
 
 def _mel(hertz: float) -> float:
