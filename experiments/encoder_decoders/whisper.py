@@ -1,9 +1,9 @@
 """Whisper: from sound to text, written down as it is said or translated, as a token tells it; by speakers never heard.
 
-    python -m experiments whisper                        two cores: .05 of the letters wrong at most, .15 of strange speakers in noise
-    python -m experiments whisper --voice espeak         numbers in five languages as espeak-ng speaks them; tried on voices never heard
-    python -m experiments whisper --folder recordings    your own: one.wav, and what is said in it in one.txt (--skip: without those
-                                                         that are broken; --seconds: room for each)
+    python -m experiments whisper                      two cores: .05 of letters wrong at most, .15 of strange speakers' in noise
+    python -m experiments whisper --voice espeak       numbers in five languages by espeak-ng; tried on voices never heard
+    python -m experiments whisper --folder recordings  your own: one.wav, and what it says in one.txt (--skip: without broken
+                                                       ones; --seconds: room for each)
 """
 from pathlib import Path
 
@@ -41,7 +41,8 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
     data = speech.heard(learned, tokenizer, seconds, length)
     tests = {name: speech.heard(some, tokenizer, seconds, length) for name, some in tried.items()}
     texts = {name: [one.text for one in some] for name, some in tried.items()}
-    model = Whisper.of(Size(tokenizer.size, frames=50 * seconds, length=length, layers=layers, embed=embed, heads=heads, mlp=mlp), dropout=dropout)
+    size = Size(tokenizer.size, frames=50 * seconds, length=length, layers=layers, embed=embed, heads=heads, mlp=mlp)
+    model = Whisper.of(size, dropout=dropout)
     known = [one.text for one in learned]
 
     def expected(measure: str, most: float, name: str) -> Expectation:

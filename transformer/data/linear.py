@@ -34,8 +34,8 @@ def autoregression(learned: np.ndarray, held_out: np.ndarray, order: int, decay:
 
     def before(rows: np.ndarray) -> np.ndarray:
         longer = np.concatenate([np.repeat(rows[:, :1], order - 1, 1), rows], 1)
-        seen = np.concatenate([longer[:, at:at + rows.shape[1] - 1] for at in range(order)], -1).reshape(-1, order * rows.shape[-1])
-        return np.pad(seen, ((0, 0), (0, 1)), constant_values=1.0).astype(np.float64)
+        seen = np.concatenate([longer[:, at:at + rows.shape[1] - 1] for at in range(order)], -1)
+        return np.pad(seen.reshape(-1, seen.shape[-1]), ((0, 0), (0, 1)), constant_values=1.0).astype(np.float64)
 
     known, wanted = before(learned), learned[:, 1:].reshape(-1, learned.shape[-1])
     weights = np.linalg.solve(known.T @ known + decay * len(known) * np.eye(known.shape[1]), known.T @ wanted)

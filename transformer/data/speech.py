@@ -36,7 +36,8 @@ def folder(path: str | Path, seconds: int, skip: bool = False) -> list[Spoken]:
     def read(file: Path) -> Spoken:
         wave = waves.heard(file)
         if len(wave) > seconds * RATE:
-            raise Mistake(f"{file} is {len(wave) / RATE:.1f} seconds long, and there is room for {seconds}: cut it, or make room with --seconds")
+            raise Mistake(f"{file} is {len(wave) / RATE:.1f} seconds long, and there is room for {seconds}: "
+                          "cut it, or make room with --seconds")
         if not file.with_suffix(".txt").is_file():
             raise Mistake(f"{file} has no {file.with_suffix('.txt').name} beside it, which should hold what is said in it")
         return Spoken(wave, " ".join(files.text(file.with_suffix(".txt")).split()))

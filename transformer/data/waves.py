@@ -64,7 +64,7 @@ def folder(path: str | Path, rate: int = RATE, skip: bool = False) -> tuple[list
 
 
 def described(path: str | Path, frames: Frames, length: int, skip: bool = False) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Pieces [n, length, mels] of all recordings, by number what each is described as [n], and the descriptions: the names of their folders."""
+    """Pieces [n, length, mels] of all recordings, which description each has [n], and the descriptions: the names of folders."""
     paths, sounds = folder(path, frames.rate, skip)
     names = sorted({file.parent.name for file in paths})
     found, tags = [], []

@@ -77,7 +77,8 @@ class MusicTransformer:
         first, last = normal(0.02), normal(0.02 / math.sqrt(2 * size.layers))
         block = PreNorm(
             attention_norm=LayerNorm.of(size),
-            attention=Relative.of(size, initialiser=first, last=last, dropout=dropout, distances=table(size, "heads length head")),
+            attention=Relative.of(size, initialiser=first, last=last, dropout=dropout,
+                                  distances=table(size, "heads length head")),
             mlp_norm=LayerNorm.of(size),
             mlp=Mlp.of(size, jax.nn.relu, initialiser=first, last=last),
             dropout=dropout)
@@ -106,7 +107,8 @@ class MusicTransformer:
     def decode(self, tokens: Array, memory: Memory, present: Array | None = None) -> tuple[Array, Memory]:
         positions, slots = memory.slots.take(tokens, present)
         back = positions[:, :, None] - slots.positions[:, None, :]
-        x, blocks = self.blocks(self._embed(tokens), cache=memory.blocks, mask=masks.before(positions, slots.positions), bias=back)
+        mask = masks.before(positions, slots.positions)
+        x, blocks = self.blocks(self._embed(tokens), cache=memory.blocks, mask=mask, bias=back)
         return self.logits(self.norm(x)), Memory(blocks, slots)
 
     def _embed(self, tokens: Array, key: Array | None = None) -> Array:

@@ -1,4 +1,4 @@
-"""A decoder over frames of a spectrogram instead of tokens: LLaMA's blocks, and the next frame told by how it differs from the last."""
+"""A decoder over frames of sound instead of tokens: LLaMA's blocks, and the next frame told by how it differs from the last."""
 from functools import partial
 
 import jax

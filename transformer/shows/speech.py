@@ -29,15 +29,16 @@ def listened(spoken: Sequence[Spoken], dataset: MapDataset, tokenizer: Tokenizer
         for at, (one, text) in enumerate(zip(spoken[:count_of], texts, strict=True)):
             waves.write(folder / f"heard-{at}.wav", one.wave)
             row = example(dataset, at)
-            end = min(len(one.wave) / RATE, len(row["source"]) * HOP / RATE)
             maps = attention_maps(model, jnp.asarray(row["source"])[None], jnp.asarray(row["target"])[None])["cross"]
             letters = int(row["weights"].sum()) + 1
             weights = np.asarray(maps)[-1, 0].mean(0)[TOLD - 1:letters]
-            grid[0, at].imshow(row["source"].T, origin="lower", aspect="auto", cmap="magma", extent=(0, len(row["source"]) * HOP / RATE, 0, 80))
-            grid[1, at].imshow(weights, aspect="auto", cmap="Blues", extent=(0, len(row["source"]) * HOP / RATE, len(weights) - 0.5, -0.5))
+            whole = len(row["source"]) * HOP / RATE
+            grid[0, at].imshow(row["source"].T, origin="lower", aspect="auto", cmap="magma", extent=(0, whole, 0, 80))
+            grid[1, at].imshow(weights, aspect="auto", cmap="Blues", extent=(0, whole, len(weights) - 0.5, -0.5))
             names = [tokenizer.decode([int(id)]) or "end" for id in row["labels"][TOLD - 1:letters]]
             grid[1, at].set_yticks(range(len(names)), names)
-            grid[0, at].set(title=f"{one.language}, {one.task}\n{text}" + ("" if text == one.text else f"\n(truly {one.text})"), xlim=(0, end))
+            truth = "" if text == one.text else f"\n(truly {one.text})"
+            grid[0, at].set(title=f"{one.language}, {one.task}\n{text}{truth}", xlim=(0, min(len(one.wave) / RATE, whole)))
             grid[1, at].set(xlabel="seconds")
         grid[0, 0].set_ylabel("mel bands")
         grid[1, 0].set_ylabel("listens, for each letter")

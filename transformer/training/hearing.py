@@ -19,11 +19,12 @@ ROWS = 64
 def written(model: Any, dataset: MapDataset, tokenizer: Tokenizer) -> tuple[list[str], np.ndarray]:
     """The text of each utterance, its language and task given; and which token says its language, if it is not given [n]."""
     model, texts, languages = ready(model), list[str](), list[np.ndarray]()
-    encode, tell = jax.jit(lambda model, source: model.encode(source)), jax.jit(lambda model, source, target: model(source, target)[:, 0])
+    encode = jax.jit(lambda model, source: model.encode(source))
+    tell = jax.jit(lambda model, source, target: model(source, target)[:, 0])
     for batch in held_out_batches(dataset, ROWS):
         languages.append(np.asarray(tell(model, batch["source"], batch["target"][:, :1])).argmax(-1))
-        told = np.where(batch["target"][:, :TOLD] > 0, batch["target"][:, :TOLD], tokenizer.start)  # rows that fill up the last batch
-        said = generate(model, told, most=batch["labels"].shape[1] - TOLD, memory=encode(model, batch["source"]), ends=tokenizer.end)
+        memory = encode(model, batch["source"])
+        said = generate(model, batch["target"][:, :TOLD], most=batch["labels"].shape[1] - TOLD, memory=memory, ends=tokenizer.end)
         texts += [tokenizer.decode(text) for (text,) in said.texts()]
     return texts[:len(dataset)], np.concatenate(languages)[:len(dataset)]
 
@@ -34,20 +35,20 @@ def misheard(dataset: MapDataset, tokenizer: Tokenizer, texts: Sequence[str], na
 
     def measure(model: Any, values: Any) -> dict[str, float]:
         said, languages = written(model, dataset, tokenizer)
-        found = {"letters_wrong": errors(said, texts), "words_wrong": errors([text.split() for text in said], [text.split() for text in texts]),
-                 "language": float((languages == signs).mean())}
+        words = errors([text.split() for text in said], [text.split() for text in texts])
+        found = {"letters_wrong": errors(said, texts), "words_wrong": words, "language": float((languages == signs).mean())}
         return {f"{name}_{key}" if name else key: value for key, value in found.items()}
 
     return measure
 
 
 def nearest(learned: MapDataset, asked: MapDataset, texts: Sequence[str], true: Sequence[str]) -> float:
-    """The share of letters wrong for whoever writes what was said in the utterance that sounds most alike, in the same language and task."""
+    """The share of letters wrong for whoever writes what was said in the most similar sound of the same language and task."""
 
     def pooled(dataset: MapDataset) -> tuple[np.ndarray, np.ndarray]:
         rows = [row for row in (dataset[at] for at in range(len(dataset))) if row]
-        frames = np.stack([row["source"][:len(row["source"]) // 8 * 8].reshape(-1, 8, row["source"].shape[1]).mean(1).ravel() for row in rows])
-        return frames, np.stack([row["labels"][:2] for row in rows])
+        frames = np.stack([row["source"][:len(row["source"]) // 8 * 8] for row in rows])
+        return frames.reshape(len(rows), -1, 8, frames.shape[-1]).mean(2).reshape(len(rows), -1), np.stack([row["labels"][:2] for row in rows])
 
     (known, what), (new, wanted) = pooled(learned), pooled(asked)
     apart = np.square(known).sum(1)[None] - 2 * new @ known.T

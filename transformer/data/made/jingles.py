@@ -33,7 +33,8 @@ def jingles(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     found, nats = [], []
     for (tempo, register), row, how, surprise in zip(tags, notes, touches, each, strict=True):
         many = LENGTH // list(TEMPI.values())[tempo]
-        wave = np.concatenate([TOUCHES[loud] * _note(register, note, LENGTH // many) for note, loud in zip(row[:many], how[:many], strict=True)])
+        played = zip(row[:many], how[:many], strict=True)
+        wave = np.concatenate([TOUCHES[loud] * _note(register, note, LENGTH // many) for note, loud in played])
         found.append(FRAMES.of(wave)[:LENGTH])
         nats.append(surprise[:many].sum())
     return np.stack(found), tags, np.asarray(nats)
@@ -45,8 +46,9 @@ def heard(frames: np.ndarray) -> tuple[int, int]:
     begins = np.flatnonzero(np.diff(loudness) > RISE)
     apart = float(np.median(np.diff(begins))) if len(begins) > 1 else math.inf
     pitches = mel_filters(FRAMES.mels, FRAMES.window, FRAMES.rate).argmax(0) * FRAMES.rate / FRAMES.window
-    usual, middles = pitches[frames.argmax(-1)].mean(), [np.mean([_pitch(low, degree) for degree in DEGREES]) for low in REGISTERS.values()]
-    return int(np.abs(np.asarray(list(TEMPI.values())) - min(apart, 99)).argmin()), int(np.abs(np.asarray(middles) - usual).argmin())
+    middles = np.asarray([np.mean([_pitch(low, degree) for degree in DEGREES]) for low in REGISTERS.values()])
+    tempo, register = np.abs(np.asarray(list(TEMPI.values())) - min(apart, 99)), np.abs(middles - pitches[frames.argmax(-1)].mean())
+    return int(tempo.argmin()), int(register.argmin())
 
 
 @functools.cache

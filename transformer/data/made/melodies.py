@@ -14,7 +14,8 @@ SCALE = (0, 2, 4, 5, 7, 9, 11, 12)  # semitones of the degrees above the keynote
 KEYS = range(54, 66)  # keynotes, around the middle C
 LOUD, SOFT = 3 * LEVELS // 4, LEVELS // 2
 EIGHTH, BAR = 25, 200  # hundredths of a second
-RHYTHMS = ((2, 2, 2, 2), (4, 2, 2), (2, 2, 4), (4, 4), (1, 1, 2, 2, 2), (2, 1, 1, 2, 2), (3, 1, 2, 2), (2, 2, 1, 1, 1, 1))  # in eighths
+RHYTHMS = ((2, 2, 2, 2), (4, 2, 2), (2, 2, 4), (4, 4),  # of a bar, in eighths
+           (1, 1, 2, 2, 2), (2, 1, 1, 2, 2), (3, 1, 2, 2), (2, 2, 1, 1, 1, 1))
 AFTER_RHYTHM = np.random.default_rng(7).dirichlet(np.full(len(RHYTHMS), 0.5), len(RHYTHMS))
 CHORDS = (0, 3, 4, 5)  # degrees that they are built on: tonic, subdominant, dominant, its relative minor
 AFTER_CHORD = np.asarray([(0.1, 0.4, 0.3, 0.2), (0.3, 0.1, 0.5, 0.1), (0.6, 0.0, 0.1, 0.3), (0.1, 0.5, 0.4, 0.0)])

@@ -25,8 +25,8 @@ class Resonances:
     levels: int = 64
 
     @classmethod
-    def of(cls, hertz: int = 8000, vowels: Sequence[tuple[float, float]] = tuple(VOWELS.values()), levels: int = 64) -> "Resonances":
-        past = np.stack([_ringing(vowel, hertz) for vowel in vowels])
+    def of(cls, hertz: int = 8000, levels: int = 64) -> "Resonances":
+        past = np.stack([_ringing(vowel, hertz) for vowel in VOWELS.values()])
         return cls(past, LOUDNESS / np.asarray([_gain(row) for row in past]), levels)
 
     def sample(self, voices: np.ndarray, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tunes as sound: one plucked note after the other, each as long as the beat of its tune; which follows which is a Markov source."""
+"""Tunes as sound: plucked notes, each as long as the beat of its tune; which note follows which is a Markov source."""
 import numpy as np
 
 from transformer.data.made.markov import Markov
@@ -6,7 +6,8 @@ from transformer.data.spectra import Frames
 
 FRAMES = Frames(rate=8000, window=512, hop=128, mels=40)
 BEATS = (10, 12, 14)  # frames of a note
-PITCHES = tuple(220 * 2 ** (semitones / 12) for semitones in (0, 3, 5, 7, 10, 12, 15, 17, 19, 22, 24, 27))  # Hertz: two octaves of five
+SEMITONES = (0, 3, 5, 7, 10, 12, 15, 17, 19, 22, 24, 27)  # five to an octave
+PITCHES = tuple(220 * 2 ** (semitones / 12) for semitones in SEMITONES)  # Hertz
 NEXT = Markov.drawn(len(PITCHES), 1, 0.05, seed=3)
 FADE = 40  # samples in which a note begins, and ends
 

@@ -10,8 +10,8 @@ import numpy as np
 from transformer.data.sound import RATE
 from transformer.data.speech import Spoken
 
-FORMANTS = {"i": (280, 2300), "y": (290, 1750), "u": (300, 750), "e": (430, 2050), "ö": (440, 1450), "o": (450, 850), "ä": (630, 1800),
-            "õ": (620, 1300), "å": (640, 950), "a": (850, 1350)}  # Hertz
+FORMANTS = {"i": (280, 2300), "y": (290, 1750), "u": (300, 750), "e": (430, 2050), "ö": (440, 1450), "o": (450, 850),
+            "ä": (630, 1800), "õ": (620, 1300), "å": (640, 950), "a": (850, 1350)}  # Hertz
 THIRD, BREADTHS = 2700, (60, 90, 140)  # the third formant, and how broad each is
 SOUNDS = tuple(FORMANTS)
 # The same ten sounds are spelled in other letters in the other language.
