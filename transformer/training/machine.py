@@ -102,7 +102,12 @@ def gathered(tree: Any) -> Any:
 def describe(devices: int = 1) -> str:
     """`2 x cpu (AMD EPYC ...), jax 0.12.0`: what a number was measured on."""
     device = jax.devices()[0]
-    return f"{devices} x {device.device_kind} ({_processor()}, {os.cpu_count()} cores), jax {jax.__version__}"
+    return f"{devices} x {device.device_kind} ({_processor()}, cores: {_cores()}), jax {jax.__version__}"
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
