@@ -1,6 +1,6 @@
 """All results in one table: `python -m experiments report` gathers what runs wrote and writes RESULTS.md.
 
-What was gathered before stays in results.jsonl, beside this file, so that a table needs no run to be kept.
+README.md has a line of it for each system, between two marks. What was gathered before stays in results.jsonl, beside this file, so that a table needs no run to be kept.
 """
 import json
 import statistics
@@ -21,26 +21,50 @@ from the same data. Minutes are the median's, on {machine}.
 |---|---|---|---|---|---|---|---|---|---|
 """
 
+MARKS = "<!-- what systems reach, as `python -m experiments report` writes it -->\n", "<!-- so far -->\n"
+BRIEF = "| system | data | measure | value | threshold | baseline | minutes |\n|---|---|---|---|---|---|---|\n"
+
 Result = dict[str, Any]
 
 
-def report(runs: Path = Path("runs"), out: Path = Path("RESULTS.md")) -> None:
-    """Gathers the finished runs below a folder, keeps the latest of each system and seed, and writes the table."""
+def report(runs: Path = Path("runs"), out: Path = Path("RESULTS.md"), readme: Path = Path("README.md")) -> None:
+    """Gathers the finished runs below a folder, keeps the latest of each system and seed, and writes the tables."""
     kept = {(one["name"], one["seed"]): one for one in [*_lines(KEPT), *_finished(runs)]}
     results = sorted(kept.values(), key=lambda one: (_place(one), one["name"], one["seed"]))
     KEPT.write_text("".join(json.dumps(one) + "\n" for one in results))
     text = table(results)
     out.write_text(text)
+    if readme.exists() and all(mark in readme.read_text() for mark in MARKS):
+        before, _, rest = readme.read_text().partition(MARKS[0])
+        readme.write_text(before + MARKS[0] + brief(results) + MARKS[1] + rest.partition(MARKS[1])[2])
     print(text)
 
 
 def table(results: Iterable[Result]) -> str:
     """One row for each number that a system is held to."""
+    systems = _systems(results)
+    machines = sorted({one["machine"] for runs in systems for one in runs})
+    return HEAD.format(machine="; ".join(machines)) + "".join(row for runs in systems for row in _rows(runs))
+
+
+def brief(results: Iterable[Result]) -> str:
+    """One row for each system: the first number that it misses, or if none the first that it is held to."""
+    table = BRIEF
+    for first, *more in ([_cells(row) for row in _rows(runs)] for runs in _systems(results)):
+        shown = next((cells for cells in [first, *more] if "missed" in cells[6]), first)
+        table += f"| {' | '.join([first[0], first[3], *shown[4:8], first[-1]])} |\n"
+    return table
+
+
+def _systems(results: Iterable[Result]) -> list[list[Result]]:
     systems: dict[str, list[Result]] = {}
     for one in results:
         systems.setdefault(one["name"], []).append(one)
-    machines = sorted({one["machine"] for runs in systems.values() for one in runs})
-    return HEAD.format(machine="; ".join(machines)) + "".join(row for runs in systems.values() for row in _rows(runs))
+    return list(systems.values())
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split("|")]
 
 
 def _rows(runs: list[Result]) -> Iterable[str]:

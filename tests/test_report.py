@@ -1,0 +1,37 @@
+"""The tables of all results."""
+import json
+
+from experiments import report
+from experiments.report import MARKS
+
+
+def expected(measure, value, met):
+    return {"stage": "", "measure": measure, "value": value, "threshold": 0.5, "baseline": 0.25, "above": True, "met": met}
+
+
+def finished(place, name, seed, *expects, smoke=False):
+    folder = place / name / str(seed)
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps(
+        {"name": name, "shape": "decoders", "loss": "next_token", "corpus": "a corpus", "values": {}, "expects": expects, "met": True,
+         "seed": seed, "smoke": smoke, "changed": {}, "minutes": 1.0 + seed, "parameters": 3, "machine": "a machine"}))
+
+
+def test_every_number_is_in_one_table_and_what_is_missed_in_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "KEPT", tmp_path / "results.jsonl")
+    finished(tmp_path, "one", 0, expected("right", 0.6, True), expected("found", 0.3, False))
+    finished(tmp_path, "two", 0, expected("right", 0.7, True), expected("found", 0.8, True))
+    finished(tmp_path, "two", 1, expected("right", 0.9, True), expected("found", 0.8, True))
+    finished(tmp_path, "two", 2, expected("right", 0.1, False), smoke=True)
+    readme, results = tmp_path / "README.md", tmp_path / "RESULTS.md"
+    readme.write_text(f"before\n{MARKS[0]}what was\n{MARKS[1]}after\n")
+    for _ in range(2):  # again, without the runs, from what was kept
+        report.report(tmp_path, results, readme)
+        rows = [line for line in results.read_text().splitlines() if line.startswith("| `") or line.startswith("|  |")]
+        assert len(rows) == 4 and "**≥ 0.5 missed**" in rows[1] and "0.7 / 0.8 / 0.9" in rows[2]
+        before, one, two, after = (line for line in readme.read_text().splitlines() if line[:3] in ("bef", "aft", "| `"))
+        assert (before, after) == ("before", "after") and "what was" not in readme.read_text()
+        assert one == "| `one` | a corpus | found | 0.3 | **≥ 0.5 missed** | 0.25 | 1.0 |"
+        assert two == "| `two` | a corpus | right | 0.7 / 0.8 / 0.9 | ≥ 0.5 | 0.25 | 1.5 |"
+        for path in tmp_path.glob("*/*/result.json"):
+            path.unlink()
