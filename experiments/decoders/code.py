@@ -1,4 +1,4 @@
-"""Code: Python's tokens one after the other, rare ones in pieces; half of the time with a middle to fill in.
+"""Code: Python's tokens one after the other, rare ones in pieces; some of the time with a middle to fill in.
 
     python -m experiments code                   two cores: the right token is the likeliest two points more often than by a 5-gram,
                                                  and a middle is told better by who has seen what follows it
@@ -28,7 +28,7 @@ BEGUN = ["def", "first", "(", "items", ")", ":", "\n", "→", "if", "not", "item
 
 
 def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 320, length: int = 256, rows: int = 8, vocab: int = 1024,
-               rate: float = 1e-2, steps: int = 1200, files: int = 168, filled: float = 0.5, middle: int = 16, asked: int = 200,
+               rate: float = 6e-3, steps: int = 1200, files: int = 168, filled: float = 0.3, middle: int = 16, asked: int = 200,
                folder: Path | None = None, skip: bool | None = None) -> Experiment:
     learned, held = ([code.marked(code.tokens(text)) for text in some] for some in code.modules(folder, bool(skip), files))
     tokenizer = tokenizers.code_pieces(learned, vocab)
@@ -52,7 +52,7 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 320
         before, after, between = tokenizer.infilling
         begun = tokenizer.encode(code.marked(BEGUN))
         rest = tokenizer.encode(code.marked(["\n", "←", "return", "items", "[", "0", "]", "\n", "←"]))
-        onward, inside = generate(model, [begun, [before, *begun, after, *rest, between]], most=30, ends=tokenizer.end).texts()
+        onward, inside = generate(model, [begun, [before, after, *rest, between, *begun]], most=30, ends=tokenizer.end).texts()
         draw_bars(place / "top_1.png", {"5-gram": five_gram(), "decoder": right(model, {})["right_token"]},
                   "How often the likeliest token is the right one", "share", own="decoder")
         return (f"goes on:\n{program([*begun, *onward[0]])}\nfills in what stands between:\n"
@@ -66,7 +66,7 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 320
         tokenizer=tokenizer,
         rows=rows,
         steps=steps,
-        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.5),
         measures=[lambda model, values: {"top_1": right(model, values)["right_token"]}, filling],
         corpus=f"tokens of {folder.name}" if folder else "the standard library's tokens",
         expects=[Expectation("top_1", (bound := five_gram()) + 0.02, baseline=bound, above=True),

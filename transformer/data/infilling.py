@@ -38,14 +38,14 @@ def spm(row: np.ndarray, first: int, last: int, marks: Marks, end: int) -> np.nd
 
 
 def middles(windows: MapDataset, marks: Marks, end: int, size: int, count: int, seed: int = 0) -> tuple[MapDataset, MapDataset]:
-    """Middles of so many tokens to fill in, and the same ones to go on with, their suffix unseen; nothing else weighs anything."""
+    """Middles of so many tokens to fill in, suffix first, and the same ones to go on with, it unseen; nothing else weighs anything."""
     random, rows = np.random.default_rng(seed), [example(windows, at) for at in range(min(count, len(windows)))]
     known, blind, inside = [], [], []
     if (room := len(rows[0]["tokens"]) - 5) < size:
         raise Mistake(f"A middle of {size} tokens does not fit into these windows: give at most {room}, or longer windows.")
     for row in (np.append(one["tokens"], one["targets"][-1])[:-4] for one in rows if one["weights"].all()):
         first = int(random.integers(1, len(row) - size))
-        known.append(psm(row, first, first + size, marks, end))
+        known.append(spm(row, first, first + size, marks, end))
         blind.append(np.where(np.arange(len(known[-1])) < first + size, np.pad(row, (0, 4)), 0))
         inside.append((np.arange(len(known[-1])) >= first) & (np.arange(len(known[-1])) < first + size))
     place = np.arange(len(known[0])) - len(known[0]) + 1
