@@ -23,8 +23,8 @@ from transformer.training.run import main
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "texts": 100, "unseen": 20, "samples": 4}
 
 
-def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, rows: int = 24, rate: float = 1e-2,
-               steps: int = 1500, texts: int = 16_000, unseen: int = 200, samples: int = 200) -> Experiment:
+def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, rows: int = 24, rate: float = 4e-3,
+               steps: int = 2000, texts: int = 16_000, unseen: int = 200, samples: int = 200) -> Experiment:
     read, apart = stories(texts, seed=0), stories(unseen, seed=1, held_out=True)
     tokenizer = tokenizers.words(read + apart, 256)
     model = Llama.of(Size(tokenizer.size, layers, embed, heads, heads, mlp))
