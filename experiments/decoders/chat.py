@@ -24,7 +24,7 @@ SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "spoken": 100, "pairs"
 LENGTH = 120
 
 
-def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, rows: int = 24, rate: float = 1e-2,
+def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, rows: int = 24, rate: float = 4e-3,
                steps: int = 800, spoken: int = 16_000, pairs: int = 2000, strength: float = 0.1, preference_rate: float = 2e-4,
                preference_steps: int = 60, unseen: int = 256) -> Stages:
     spec = Llama.of(Size(len(WORDS), layers, embed, heads, heads, mlp))
