@@ -1,6 +1,7 @@
 """Stories: a decoder tells new ones, and the grammar that made those it read can read them too.
 
-    python -m experiments stories        two cores: .95 of the stories must read well, and half of them be new
+    python -m experiments stories        two cores; 4.0 minutes on one: .925 of the stories read well at seed 0, of a
+                                         5-gram's none; .95 must, and half of them be new
 """
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,8 +24,8 @@ from transformer.training.run import main
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "texts": 100, "unseen": 20, "samples": 4}
 
 
-def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, rows: int = 24, rate: float = 4e-3,
-               steps: int = 2000, texts: int = 16_000, unseen: int = 200, samples: int = 200) -> Experiment:
+def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, rows: int = 24, rate: float = 3e-3,
+               steps: int = 2200, texts: int = 48_000, unseen: int = 200, samples: int = 200) -> Experiment:
     read, apart = stories(texts, seed=0), stories(unseen, seed=1, held_out=True)
     tokenizer = tokenizers.words(read + apart, 256)
     model = Llama.of(Size(tokenizer.size, layers, embed, heads, heads, mlp))
@@ -56,7 +57,7 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256,
         held_out=shifted(tested, tested > 0),
         rows=rows,
         steps=steps,
-        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75),
         measures=[verdict],
         corpus="stories told by a grammar",
         expects=[Expectation("parsed", threshold=0.95, baseline=five_gram, above=True),
