@@ -44,7 +44,7 @@ def experiment(layers: int = 4, embed: int = 192, heads: int = 6, head: int = 32
         held_out=text.held_out,
         rows=rows,
         steps=steps,
-        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3, rates={"tokens.table": 3.0}),
         measures=[rescaled("bits_per_byte", "nats", text.bits)],
         corpus="the Python reference",
         expects=[Expectation("bits_per_byte", threshold=2.1, baseline=text.five_gram)],
