@@ -19,10 +19,11 @@ from transformer.data.biology import (
     translate,
     write_fasta,
 )
-from transformer.data.examples import examples
+from transformer.data.examples import examples, stacked
 from transformer.data.made.families import END, Family, certain, masked_optimum, members, mixed, odds, posterior
 from transformer.data.made.genes import RESIDUES, Genes, spelled
 from transformer.data.masking import masked
+from transformer.data.pairing import joined
 from transformer.data.tokenizers import characters
 from transformer.mistakes import Mistake
 from transformer.shows.biology import save, used
@@ -126,8 +127,10 @@ def test_the_chances_under_a_mask_are_those_of_every_filling():
 def test_who_knows_the_families_guesses_better_than_chance():
     kin, letters = [Family.of(0)], characters(AMINO_ACIDS)
     rows, _ = members(kin, 4, 40, np.random.default_rng(0))
-    data = masked(examples(tokens=np.where(rows == END, 0, rows + 5), present=rows != END), letters).seed(0)
-    assert 0 < masked_optimum(kin, data, first=5) < 2.2 < np.log(20)
+    first = int(letters.encode("A")[0])
+    framed = [joined([row[row != END] + first], letters, 42) for row in rows]
+    data = masked(examples(**stacked(framed)), letters).seed(0)
+    assert 0 < masked_optimum(kin, data, first) < 2.2 < np.log(20)
 
 
 def test_strangers_are_told_by_their_odds():

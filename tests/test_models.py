@@ -1,4 +1,5 @@
 """What is true of every model whatever it has learned: who influences whom, padding, packing, caches."""
+import fnmatch
 from typing import Any
 
 import jax
@@ -8,8 +9,9 @@ import pytest
 from tiny import SPECS, sharp
 
 from transformer.layers import Linear
+from transformer.models import t5
 from transformer.models.modernbert import ModernBert, Size
-from transformer.weights import edit, named
+from transformer.weights import edit, initialise, named
 
 ROWS, LENGTH = 3, 8
 MODELS = {name: sharp(spec) for name, spec in SPECS.items()}
@@ -74,6 +76,17 @@ def test_bert_looks_both_ways_but_not_into_another_document():
     got = influence(lambda model: model.encode(tokens, segments=segments)[0], MODELS["bert"], tokens[0])
     may = segments[0][:, None] == segments[0][None]
     assert (got[~may] == 0).all() and (got[may] > 1e-5).all()
+
+
+def test_t5_learns_its_queries_as_much_slower_as_they_are_born_smaller():
+    size = t5.Size(64, 1, 256, 4, 64, 64)
+    born = {name: float(np.std(w)) for name, w in named(initialise(t5.T5.of(size), jax.random.key(0))).items() if w.size > 1}
+    rates = t5.rates(size)
+    assert all(fnmatch.filter(born, pattern) for pattern in rates)
+    queries = fnmatch.filter(born, "*query.kernel")
+    assert len(queries) == 3
+    for name in queries:
+        assert born[name] / born[name.replace("query", "key")] == pytest.approx(rates["*query.kernel"], rel=0.05)
 
 
 def test_t5_reads_both_ways_what_is_there_and_writes_from_the_past_alone():

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from transformer.data.made.passages import PEOPLE, RELATIONS, every_fact, every_word, passage
+from transformer.data.made.passages import PEOPLE, RELATIONS, VILLAGE, WORLD, every_fact, every_word, lesson, passage
 from transformer.mistakes import Mistake
 
 
@@ -42,6 +42,22 @@ def test_what_is_held_out_is_never_stated_to_learn_from():
     everything = len(every_fact()) + len(every_fact(held_out=True))
     assert everything == len(PEOPLE) * sum(len(relation.values) for relation in RELATIONS.values())
     assert 0.15 < len(every_fact(held_out=True)) / everything < 0.25
+
+
+def test_a_village_is_a_small_part_of_the_world():
+    facts = {fact for one in some(place=VILLAGE) for fact in one.facts}
+    assert {fact.person for fact in facts} == set(PEOPLE[:4]) and {fact.relation for fact in facts} == {"home", "work"}
+    assert all(fact.value in RELATIONS[fact.relation].values[:6] for fact in facts) and facts < set(every_fact())
+    with pytest.raises(Mistake, match="up to 4 people and up to 2 relations"):
+        some(place=VILLAGE, people=5)
+
+
+def test_a_lesson_asks_about_each_of_its_facts():
+    rng = np.random.default_rng(0)
+    for place in (VILLAGE, WORLD):
+        for text, asked in (lesson(rng, 2, 2, place) for _ in range(50)):
+            assert len(asked) == len(set(asked)) == text.count(".") == 4
+            assert all(answer.lower() in text.lower() for _, answer in asked)
 
 
 def test_every_word_is_known():

@@ -82,9 +82,9 @@ def test_no_world_or_examination_states_what_was_learned(rng):
 
 def test_a_prompt_asks_for_answers_and_nothing_else():
     row = prompt("the cat", [("sat on", "a mat"), ("on", "the")], TOKENIZER, 12)
-    assert TOKENIZER.decode(row["targets"][row["weights"] > 0]) == "a mat the"
-    assert TOKENIZER.decode(row["tokens"], specials=True).startswith("[CLS] the cat sat on a mat on the")
-    with pytest.raises(Mistake, match="has 10 tokens, but there is room for 6"):
+    assert TOKENIZER.decode(row["targets"][row["weights"] > 0], specials=True) == "a mat [SEP] the [SEP]"
+    assert TOKENIZER.decode(row["tokens"], specials=True).startswith("[CLS] the cat sat on a mat [SEP] on the [SEP]")
+    with pytest.raises(Mistake, match="has 11 tokens, but there is room for 6"):
         prompt("the cat sat on", [("the cat", "a mat sat")], TOKENIZER, 5)
 
 
@@ -98,8 +98,12 @@ def test_topics_have_words_of_their_own(rng):
         assert len(text.split()) == 6 and own == [label] * 2
     tokenizer = tokenizers.word_pieces([" ".join(words)] * 2, 200)
     row = {name: array[0] for name, array in enclosed(texts[:1], tokenizer, 8).items()}
-    hidden = masked(row, rng, tokenizer, 2)
-    assert (hidden["tokens"][hidden["masked"]] == tokenizer.mask).all() and (row["tokens"][hidden["masked"]] == hidden["labels"]).all()
+    for words in (6, 5, 1):
+        row["present"] = np.arange(8) < words + 2
+        hidden = masked(row, rng, tokenizer)
+        asked = hidden["masked"][hidden["weights"] > 0]
+        assert len(hidden["masked"]) == 3 and len(set(asked)) == words // 2 and (asked < words + 1).all()
+        assert (hidden["tokens"][asked] == tokenizer.mask).all() and (row["tokens"][hidden["masked"]] == hidden["labels"]).all()
 
 
 def test_functions_are_told_by_their_first_lines_and_split_by_module(monkeypatch):

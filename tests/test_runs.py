@@ -250,12 +250,12 @@ def test_a_process_told_to_stop_leaves_cleanly(tmp_path, number, status):
 # Steps that are not followed
 
 
-def spoilt(bad_steps, value):
-    """The little experiment, with a loss `value` times too large for the rows that some steps see."""
+def spoilt(bad_steps, value, usual=1.0):
+    """The little experiment, with a loss `value` times its size for the rows that some steps see, and `usual` times for all others."""
 
     def build(steps: int = 20):
         plain = experiment(steps=steps)
-        columns = {**plain.data.arrays, "number": np.arange(len(plain.data)), "times": np.ones(len(plain.data), np.float32)}
+        columns = {**plain.data.arrays, "number": np.arange(len(plain.data)), "times": np.full(len(plain.data), usual, np.float32)}
         order = batches(examples(**columns), plain.rows, 0)
         for step in bad_steps:
             columns["times"][order[step - 1]["number"]] = value
@@ -292,6 +292,12 @@ def test_one_bad_step_or_two_are_survived(tmp_path):
     result = run(spoilt([4, 5, 9], math.nan), {"steps": 10}, runs=tmp_path)
     assert result.step == 10 and result.values["nats"] < 5
     assert sorted(path.name for path in result.folder.glob("refused*")) == ["refused-4.npz", "refused-5.npz", "refused-9.npz"]
+
+
+@SLOW
+def test_gradients_that_grow_from_almost_nothing_do_not_explode(tmp_path):
+    result = run(spoilt([4, 5, 6], 1.0, usual=1e-4), {"steps": 10}, runs=tmp_path)
+    assert result.step == 10 and not list(result.folder.glob("refused*"))
 
 
 @SLOW

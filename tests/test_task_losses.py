@@ -72,6 +72,18 @@ def test_an_answer_lies_in_the_passage():
     assert 0 <= metrics["exact"][0] <= 4
 
 
+def test_an_answer_is_right_by_its_words_wherever_they_stand():
+    tokens = np.array([[9, 5, 6, 8, 5, 6], [9, 5, 6, 8, 5, 7], [9, 5, 6, 8, 5, 5]])
+
+    def points(tokens, present=None, kinds=None, key=None):
+        """At the second place as the first token of the answer, at the third as the last."""
+        return jnp.zeros((*tokens.shape, 2)).at[:, 1, 0].set(9.0).at[:, 2, 1].set(9.0)
+
+    batch = {"tokens": tokens, "present": np.ones((3, 6), bool), "passage": np.ones((3, 6), bool),
+             "first": np.array([4, 4, 4]), "last": np.array([5, 5, 4])}
+    assert losses.answer_span(points, batch)[2]["exact"][0] == 1
+
+
 @struct.dataclass
 class Encoder:
     table: jax.Array

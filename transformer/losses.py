@@ -201,14 +201,21 @@ def token_class(model: Any, batch: Batch, key: Array | None = None, **values: An
 
 
 def answer_span(model: Any, batch: Batch, key: Array | None = None, longest: int = 16) -> Result:
-    """Where in the `passage` an answer starts and ends: the mean of both. `exact` counts answers right to the token."""
+    """Where in the `passage` an answer starts and ends: the mean of both. `exact` counts answers of the same tokens, wherever."""
     logits = span_logits(model, batch, key)
     nats = sum(cross_entropy(logits[..., side], batch[name])[1] for side, name in enumerate(("first", "last"))) / 2
     first, last = best_spans(logits, longest)
     there = batch["present"].any(-1).astype(jnp.float32)
     total, rows = (nats * there).sum(), there.sum()
-    exact = (((first == batch["first"]) & (last == batch["last"])) * there).sum()
+    said, truth = (_spans(batch["tokens"], *ends, longest) for ends in ((first, last), (batch["first"], batch["last"])))
+    exact = ((said == truth).all(-1) * there).sum()
     return total, rows, {"nats": (total, rows), "exact": (exact, rows)}
+
+
+def _spans(tokens: Array, first: Array, last: Array, longest: int) -> Array:
+    """The tokens from first to last [b, 1 + longest], then -1; of a longer span the first."""
+    place = first[:, None] + jnp.arange(longest + 1)[None]
+    return jnp.where(place <= last[:, None], jnp.take_along_axis(tokens, jnp.minimum(place, tokens.shape[1] - 1), axis=1), -1)
 
 
 def span_logits(model: Any, batch: Batch, key: Array | None = None) -> Array:

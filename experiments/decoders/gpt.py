@@ -21,8 +21,8 @@ from transformer.training.run import main
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "texts": 100, "unseen": 50}
 
 
-def experiment(layers: int = 2, embed: int = 64, heads: int = 4, rows: int = 32, rate: float = 5e-3, dropout: float = 0.1,
-               steps: int = 600, texts: int = 10_000, labels: int = 100, tuning_rate: float = 2e-3, tuning_steps: int = 150,
+def experiment(layers: int = 3, embed: int = 64, heads: int = 4, rows: int = 32, rate: float = 5e-3, dropout: float = 0.1,
+               steps: int = 800, texts: int = 10_000, labels: int = 100, tuning_rate: float = 2e-3, tuning_steps: int = 150,
                language: float = 0.5, unseen: int = 1000) -> Stages:
     tokenizer = tokenizers.words(" ".join(WORDS), 256)
     size = Size(tokenizer.size, 40, layers, embed, heads)

@@ -31,15 +31,15 @@ LETTERS = AMINO_ACIDS + "*>" + UNSURE  # * ends a protein, > begins one
 START = LETTERS.index(">")
 
 
-def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, length: int = 44, rows: int = 64, rate: float = 1e-2,
+def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, length: int = 34, rows: int = 64, rate: float = 5e-3,
                steps: int = 1500, families: int = 6, count: int = 48_000, unseen: int = 1000, samples: int = 200,
                folder: Path | None = None, skip: bool | None = None) -> Experiment:
     model = Llama.of(Size(len(LETTERS), layers, embed, heads, heads, mlp))
     shared: dict[str, Any] = {"model": model, "loss": next_token, "rows": rows, "steps": steps,
-                              "optimizer": muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3)}
+                              "optimizer": muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75)}
 
     def written(model: Any) -> list[list[int]]:
-        said = generate(model, [[START]] * samples, most=length, strategy=Sample(), ends=END, key=jax.random.key(0),
+        said = generate(model, [[START]] * samples, most=length, strategy=Sample(top_p=0.95), ends=END, key=jax.random.key(0),
                         processors=[Suppress([*range(START, len(LETTERS))])])
         return [text for (text,) in said.texts()]
 

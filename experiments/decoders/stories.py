@@ -34,7 +34,7 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256,
         return padded([np.array([tokenizer.start, *tokens]) for tokens in tokenizer.documents(some)], 72)
 
     def told(model: Any, count: int) -> list[str]:
-        generated = generate(model, [[tokenizer.start]] * count, most=100, strategy=Sample(), ends=tokenizer.end, key=jax.random.key(0))
+        generated = generate(model, [[tokenizer.start]] * count, most=100, strategy=Sample(top_p=0.95), ends=tokenizer.end, key=jax.random.key(0))
         return [tokenizer.decode(text) for (text,) in generated.texts()]
 
     def verdict(model: Any, values: Mapping[str, float]) -> dict[str, float]:

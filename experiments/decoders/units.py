@@ -22,7 +22,7 @@ from transformer.training.run import main
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "length": 32, "vocab": 320, "words": 200}
 
 
-def experiment(layers: int = 4, embed: int = 128, heads: int = 4, mlp: int = 384, length: int = 128, rows: int = 16,
+def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 384, length: int = 128, rows: int = 16,
                vocab: int = 1024, words: int = 4096, rate: float = 1e-2, steps: int = 400) -> Stages:
     learned, held_out = ("".join(texts) for texts in sources.split(["".join(sources.python_reference())]))
     learned, chosen = ("".join(texts) for texts in sources.split([learned]))  # the weights kept are the best on these

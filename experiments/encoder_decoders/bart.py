@@ -23,7 +23,7 @@ SMOKE = {"documents": 50, "held_out": 2, "layers": 1, "embed": 32, "heads": 2, "
 
 
 def experiment(layers: int = 2, embed: int = 128, heads: int = 4, mlp: int = 256, documents: int = 8000, held_out: int = 60,
-               rows: int = 32, rate: float = 5e-3, dropout: float = 0.0, steps: int = 1400) -> Experiment:
+               rows: int = 32, rate: float = 4e-3, dropout: float = 0.0, steps: int = 700) -> Experiment:
     unseen = workdays.documents(held_out, seed=2)
     learned = workdays.documents(documents, seed=1, but=frozenset(unseen))
     tokenizer = tokenizers.spaced(learned)
@@ -52,7 +52,7 @@ def experiment(layers: int = 2, embed: int = 128, heads: int = 4, mlp: int = 256
         tokenizer=tokenizer,
         rows=rows,
         steps=steps,
-        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75),
         measures=[measure],
         expects=[Expectation("exact", 0.9, baseline=float(np.mean([a == b for a, b in zip(sources, truths, strict=True)])), above=True)],
         corpus="days of work, told twice",

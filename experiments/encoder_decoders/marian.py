@@ -24,8 +24,8 @@ LANGUAGES = ("en", "fr", "de", "es")
 
 
 def experiment(layers: int = 2, embed: int = 128, heads: int = 4, mlp: int = 256, vocab: int = 512, days: int = 40_000,
-               held_out: int = 40, weekday: bool = False, rows: int = 64, rate: float = 5e-3, smoothing: float = 0.1,
-               dropout: float = 0.0, steps: int = 600, file: Path | None = None) -> Experiment:
+               held_out: int = 40, weekday: bool = False, rows: int = 32, rate: float = 4e-3, smoothing: float = 0.1,
+               dropout: float = 0.0, steps: int = 400, file: Path | None = None) -> Experiment:
     away = dates.drawn(held_out, seed=2)
     unseen = dates.translations(away, LANGUAGES, every=True, seed=2, weekday=weekday)
     learned = dates.translations(dates.drawn(days, 1, frozenset(away)), LANGUAGES, every=False, seed=1, weekday=weekday)
@@ -43,7 +43,7 @@ def experiment(layers: int = 2, embed: int = 128, heads: int = 4, mlp: int = 256
         tokenizer=tokenizer,
         rows=rows,
         steps=steps,
-        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75),
         measures=[exact_match(test, [] if file else [one.direction for one in unseen])],
         expects=[Expectation("exact", 0.95, baseline=copied, above=True)],
         corpus="pairs of a file" if file else "CLDR's dates in four languages" + ", and weekdays" * weekday,

@@ -13,7 +13,7 @@ from transformer.data.made import logs
 from transformer.data.pairs import pairs, parallel
 from transformer.data.tokenizers import Tokenizer
 from transformer.losses import sequence_to_sequence
-from transformer.models.t5 import T5, Size
+from transformer.models.t5 import T5, Size, rates
 from transformer.shows.alignment import attended, mapped
 from transformer.training.answers import exact_match
 from transformer.training.experiment import Expectation, Experiment, Stages
@@ -31,10 +31,12 @@ def experiment(layers: int = 2, embed: int = 128, heads: int = 4, mlp: int = 256
     learned = logs.logs(days, seed=1, but=frozenset(away))
     tokenizer = tokenizers.spaced([*learned, *map(logs.summary, learned)])
     data, test = (pairs(part, [logs.summary(log) for log in part], tokenizer) for part in (learned, away))
+
     def begun(tokenizer: Tokenizer, count: int, drop: float = 0.0) -> dict:
-        model = T5.of(Size(tokenizer.size, layers, embed, heads, embed // heads, mlp), gated=True, tied=True, dropout=drop)
+        size = Size(tokenizer.size, layers, embed, heads, embed // heads, mlp)
+        model = T5.of(size, gated=True, tied=True, dropout=drop)
         return {"model": model, "loss": sequence_to_sequence, "tokenizer": tokenizer, "rows": rows, "steps": count,
-                "optimizer": muon(model, warmup_cosine(rate, count, warmup=count // 10), adam=0.3, rates={"*bias.table": 30.0})}
+                "optimizer": muon(model, warmup_cosine(rate, count, warmup=count // 10), adam=0.75, rates=rates(size))}
 
     if not file:
         yield Experiment(

@@ -23,7 +23,7 @@ VOICES = ("formants", "espeak")
 
 
 def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256, length: int = 32, seconds: int = 2, rows: int = 16,
-               rate: float = 1e-2, dropout: float = 0.0, steps: int = 1500, utterances: int = 5000, unseen: int = 200,
+               rate: float = 4e-3, dropout: float = 0.0, steps: int = 1500, utterances: int = 5000, unseen: int = 200,
                voice: str | None = None, folder: Path | None = None, skip: bool | None = None) -> Experiment:
     if voice not in (None, *VOICES):
         raise Mistake(f"there is no voice {voice!r}; there are {' and '.join(VOICES)}")
@@ -51,7 +51,7 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
     bounds = {"": ("letters_wrong", 0.05), "strange": ("letters_wrong", 0.15), "never_heard": ("words_wrong", 0.15)}
     return Experiment(
         model=model, loss=sequence_to_sequence, data=speech.later(data), held_out=tests[""], tokenizer=tokenizer, rows=rows, steps=steps,
-        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.3),
+        optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75),
         corpus=f"recordings in {folder.name}" if folder else f"speech by {voice or VOICES[0]}",
         measures=[misheard(tests[name], tokenizer, texts[name], name) for name in tests],
         expects=[expected(*bounds[name], name) for name in tests],

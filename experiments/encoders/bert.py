@@ -24,13 +24,13 @@ SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "count": 128, "asked":
 
 
 def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256, length: int = 48, rows: int = 64, vocab: int = 1024,
-               count: int = 8000, asked: int = 1000, rate: float = 1e-2, dropout: float = 0.0, steps: int = 900,
+               count: int = 8000, asked: int = 1000, rate: float = 5e-3, dropout: float = 0.0, steps: int = 900,
                reference_steps: int = 400) -> Stages:
     def stage(name: str, tokenizer: tokenizers.Tokenizer, **rest) -> Experiment:
         model = Pretraining.of(Size(tokenizer.size, length, 2, layers, embed, heads, mlp), dropout)
         count = {"both_sides": 2 * steps, "sentences": steps, "reference": reference_steps}[name]
         return Experiment(stage=name, model=model, rows=rows, steps=count,
-                          optimizer=muon(model, warmup_cosine(rate, count, warmup=count // 10), adam=0.3), **rest)
+                          optimizer=muon(model, warmup_cosine(rate, count, warmup=count // 10), adam=0.75), **rest)
 
     letters, source = tokenizers.characters("abcdefghijklmnop"), Markov.drawn(16, 1, evenness=0.1, seed=0)
     first = int(letters.encode("a")[0])

@@ -9,13 +9,13 @@ the exam, so that a row teaches more. `proteins` reads from left to right.
 from pathlib import Path
 
 import numpy as np
-from grain import MapDataset
 
 from transformer.data import biology, files, tokenizers
 from transformer.data.biology import AMINO_ACIDS, UNSURE
-from transformer.data.examples import examples
+from transformer.data.examples import examples, stacked
 from transformer.data.made.families import END, Family, masked_optimum, members
 from transformer.data.masking import masked
+from transformer.data.pairing import joined
 from transformer.losses import masked_right
 from transformer.models.modernbert import Masked, Size
 from transformer.shows.masks import masked_lines
@@ -26,22 +26,23 @@ from transformer.training.run import main
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "families": 2, "count": 64, "unseen": 4}
 
 
-def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 44, rows: int = 64, rate: float = 1e-2,
-               hidden: float = 0.4, dropout: float = 0.0, steps: int = 2400, families: int = 6, count: int = 48_000, unseen: int = 200,
+def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 36, rows: int = 64, rate: float = 1e-2,
+               hidden: float = 0.4, far: float = 100.0, dropout: float = 0.0, steps: int = 2400, families: int = 6, count: int = 48_000, unseen: int = 200,
                folder: Path | None = None, skip: bool | None = None) -> Experiment:
     kin = [Family.of(seed) for seed in range(families)]
     letters = tokenizers.characters(AMINO_ACIDS + UNSURE if folder else AMINO_ACIDS)
     first = int(letters.encode(AMINO_ACIDS[0])[0])
     if folder:
         read = biology.folder(folder, AMINO_ACIDS + UNSURE, bool(skip))
-        learned, held = (cut(row, length) for row in files.apart([letters.encode(residues) for _, residues in read]))
+        learned, held = (cut(row, length - 2) for row in files.apart([letters.encode(residues) for _, residues in read]))
     else:
-        learned, held = (members(kin, some, length, np.random.default_rng(seed))[0] for seed, some in ((1, count), (2, unseen)))
-        learned, held = (np.where(part == END, letters.pad, part + first).astype(np.int32) for part in (learned, held))
-    data, test = (masked(rows_of(part, letters.pad), letters, share).seed(0) for part, share in ((learned, hidden), (held, 0.15)))
-    counts = np.bincount(learned.ravel(), minlength=letters.size)[first:] + 1.0
-    unigram = float(-np.log(counts / counts.sum())[held[held >= first] - first].mean())
-    model = Masked.of(Size(letters.size, layers, embed, heads, mlp, every=1), dropout=dropout)
+        learned, held = (members(kin, some, length - 2, np.random.default_rng(seed))[0] for seed, some in ((1, count), (2, unseen)))
+        learned, held = ([row[row != END] + first for row in part] for part in (learned, held))
+    data, test = (masked(examples(**stacked([joined([row], letters, length) for row in part])), letters, share).seed(0)
+                  for part, share in ((learned, hidden), (held, 0.15)))
+    counts = np.bincount(np.concatenate(learned), minlength=letters.size)[first:] + 1.0
+    unigram = float(-np.log(counts / counts.sum())[np.concatenate(held) - first].mean())
+    model = Masked.of(Size(letters.size, layers, embed, heads, mlp, every=1), dropout=dropout, far=far)
     return Experiment(
         model=model,
         loss=masked_right,
@@ -58,10 +59,6 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 192,
 def cut(row: np.ndarray, length: int) -> np.ndarray:
     """Pieces [n, length] of a long row; what is left over at its end is left out."""
     return row[:max(1, len(row) // length) * length].reshape(-1, min(length, len(row)))
-
-
-def rows_of(proteins: np.ndarray, pad: int) -> MapDataset:
-    return examples(tokens=proteins, present=proteins != pad)
 
 
 if __name__ == "__main__":

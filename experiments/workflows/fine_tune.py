@@ -63,8 +63,8 @@ def experiment(from_: Path | None = None, file: Path | None = None, layers: int 
             model=reading, tokenizer=tokenizer, loss=masked_token,
             data=examples(**enclosed(texts, tokenizer, length)).random_map(hide, seed=6),
             held_out=examples(**enclosed(asks, tokenizer, length)).random_map(hide, seed=7).seed(0),
-            rows=2 * rows, steps=read_steps,
-            optimizer=muon(reading, warmup_cosine(rate, read_steps, warmup=read_steps // 10), adam=0.3),
+            rows=4 * rows, steps=read_steps,
+            optimizer=muon(reading, warmup_cosine(rate, read_steps, warmup=read_steps // 10), adam=1.0),
             corpus="texts about topics", stage="pretrained")
         ready = pretrained.kept.encoder
     else:

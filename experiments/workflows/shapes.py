@@ -53,17 +53,18 @@ def shape(name: str, judge: Judge, corpus: Corpus, others: Mapping[str, Mapping[
     if judge is of_encoder:
         size = bert.Size(tokenizer.size, lines.tokens.shape[1] + 8, 0, 2 * layers, embed, heads, 3 * embed)
         model: Any = bert.Masked(bert.Bert.of(size), bert.MaskedHead.of(size))
-        loss, data = masked_token, [masked(prefixed(*part, tokenizer), tokenizer) for part in parts]
+        rates, loss, data = {}, masked_token, [masked(prefixed(*part, tokenizer), tokenizer) for part in parts]
     elif judge is of_decoder:
         model = llama.Llama.of(llama.Size(tokenizer.size, 2 * layers, embed, heads, heads, 2 * embed), tied=True)
-        loss, data = next_token, [prefixed(*part, tokenizer, whole=corpus.whole) for part in parts]
+        rates, loss, data = {}, next_token, [prefixed(*part, tokenizer, whole=corpus.whole) for part in parts]
     else:
-        model = t5.T5.of(t5.Size(tokenizer.size, layers, embed, heads, embed // heads, 2 * embed))
-        loss, data = sequence_to_sequence, [pairs(*part, tokenizer) for part in parts]
+        size = t5.Size(tokenizer.size, layers, embed, heads, embed // heads, 2 * embed)
+        model = t5.T5.of(size)
+        rates, loss, data = t5.rates(size), sequence_to_sequence, [pairs(*part, tokenizer) for part in parts]
 
     return Experiment(
         stage=name, model=model, loss=loss, data=data[0], held_out=data[1].seed(0), tokenizer=tokenizer, rows=rows, steps=corpus.steps,
-        optimizer=muon(model, warmup_cosine(rate, corpus.steps, warmup=corpus.steps // 10), adam=0.3, rates={"*bias.table": 30.0}),
+        optimizer=muon(model, warmup_cosine(rate, corpus.steps, warmup=corpus.steps // 10), adam=0.75, rates=rates),
         expects=expects,
         corpus=f"{corpus.about}, translated", measures=[lambda model, values: judge(model, lines)], shows=[table(name, judge, lines, others, corpus.columns)])
 

@@ -1,4 +1,4 @@
-"""Prompts for a decoder: a passage, questions about it, and after each its answer, which alone is to be learned."""
+"""Prompts for a decoder: a passage, questions about it, and after each its answer and an end, which alone are to be learned."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def prompt(passage: str, asked: Sequence[tuple[str, str]], tokenizer: Tokenizer,
     parts = [(passage, 0.0)] + [(text, weight) for question, answer in asked for text, weight in ((question, 0.0), (answer, 1.0))]
     ids, weights = [tokenizer.start], [0.0]
     for text, weight in parts:
-        own = tokenizer.encode(text).tolist()
+        own = tokenizer.encode(text).tolist() + [tokenizer.end] * (weight > 0)
         ids += own
         weights += [weight] * len(own)
     if len(ids) > length + 1:

@@ -18,9 +18,11 @@ from transformer.models.bi_encoder import first
 from transformer.positions import Rotary
 from transformer.sharding import shard
 from transformer.stack import PreNorm, Stack
-from transformer.weights import constant, normal
+from transformer.weights import Initialiser, constant, normal
 
 Array = jax.Array
+
+BORN = normal(0.02)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +61,12 @@ class ModernBert:
 
     @classmethod
     def of(cls, size: Size, dropout: float = 0.0, far: float = 160_000.0, near: float = 10_000.0,
-           epsilon: float = 1e-5, activation: Activation = gelu, kinds: tuple[int, ...] = ()) -> "ModernBert":
-        """`kinds` says of each layer whether it sees everything (0) or what is near (1), if not every so-many-th does."""
-        initialiser = normal(0.02)
+           epsilon: float = 1e-5, activation: Activation = gelu, kinds: tuple[int, ...] = (),
+           initialiser: Initialiser | None = BORN) -> "ModernBert":
+        """`kinds` says of each layer whether it sees everything (0) or what is near (1), if not every so-many-th does.
+
+        Published widths are born with 0.02; narrow ones leave their plateau sooner by fan-in, which is `initialiser=None`.
+        """
 
         def norm() -> LayerNorm:
             return dataclasses.replace(LayerNorm.of(size, epsilon), shift=None)

@@ -35,6 +35,12 @@ class Size:
     reach: int = 128
 
 
+def rates(size: Size) -> dict[str, float]:
+    """How fast parts should learn beside the rest: queries by as much slower as they are born smaller, distances' biases,
+    which have far to go, faster."""
+    return {"*query.kernel": size.head ** -0.5, "*bias.table": 30.0}
+
+
 @struct.dataclass
 class RelativeBias:
     """A learned number for each head and each bucket of distances, added to the scores."""

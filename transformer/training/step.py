@@ -17,6 +17,8 @@ from transformer.weights import cast_floats, edit, initialise, name_of, named
 
 Array = jax.Array
 
+CALM = 0.1  # of a model that has learned all, gradients are as good as zero, and any other would seem to explode
+
 
 @struct.dataclass
 class State:
@@ -74,7 +76,7 @@ def step_of(experiment: Experiment, seed: int) -> Callable[[State, Batch], tuple
         gradients, loss, metrics = gradients_of(
             experiment.loss, state.model, batch, key, experiment.dtype, experiment.accumulate)
         norm = optax.tree.norm(gradients)
-        usual = (state.pace == 0) | (norm < experiment.explosion * state.pace)
+        usual = (state.pace == 0) | (norm < experiment.explosion * jnp.maximum(state.pace, CALM))
         follow = jnp.isfinite(norm) & jnp.isfinite(loss) & usual
         updates, optimizer = experiment.optimizer.update(gradients, state.optimizer, state.model)
         model = optax.apply_updates(state.model, updates)

@@ -100,17 +100,18 @@ def posterior(families: list[Family], sequences: np.ndarray, evidence: np.ndarra
 
 
 def masked_optimum(families: list[Family], dataset: MapDataset, first: int, rate: float = 0.15) -> float:
-    """Nats per mask of the best guesses there can be at BERT's masks, where residue 0 is token `first`.
+    """Nats per mask of the best guesses there can be at BERT's masks, where residue 0 is token `first`: [CLS] residues [SEP].
 
     A visible residue may have been replaced by another: those chosen in half of the cases, all others by one who does not
     know which were.
     """
     rows = stacked([example(dataset, at) for at in range(len(dataset))])
-    count, shown = len(AMINO_ACIDS), (rows["tokens"] >= first) & (rows["tokens"] < first + len(AMINO_ACIDS))
-    same = np.eye(count)[np.where(shown, rows["tokens"] - first, 0)]
+    tokens, there, places = rows["tokens"][:, 1:-1], rows["present"][:, 2:], np.maximum(rows["masked"] - 1, 0)  # without the frame
+    count, shown = len(AMINO_ACIDS), there & (tokens >= first)
+    same = np.eye(count)[np.where(shown, tokens - first, 0)]
     seen = np.where(shown[..., None], (1 - 0.9 * rate) * same + 0.1 * rate / count, 1.0)
-    asked = np.where(shown[..., None], 0.5 * same + 0.5 / count, 1.0)[np.arange(len(same))[:, None], rows["masked"]]
-    chances = posterior(families, np.where(rows["present"], 0, END), seen, rows["masked"], asked)
+    asked = np.where(shown[..., None], 0.5 * same + 0.5 / count, 1.0)[np.arange(len(same))[:, None], places]
+    chances = posterior(families, np.where(there, 0, END), seen, places, asked)
     right = np.take_along_axis(chances, np.where(rows["weights"] > 0, rows["labels"] - first, 0)[..., None], -1)[..., 0]
     return float((-np.log(right) * rows["weights"]).sum() / rows["weights"].sum())
 

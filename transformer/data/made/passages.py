@@ -59,6 +59,19 @@ RELATIONS = {
 
 
 @dataclass(frozen=True)
+class Place:
+    """Who lives there, and what can be said of them. In a small one a reader soon learns who is meant."""
+
+    people: tuple[str, ...]
+    relations: tuple[str, ...]
+    values: int  # so many of each relation, the first ones
+
+
+WORLD = Place(PEOPLE, tuple(RELATIONS), max(len(relation.values) for relation in RELATIONS.values()))
+VILLAGE = Place(PEOPLE[:4], ("home", "work"), 6)
+
+
+@dataclass(frozen=True)
 class Fact:
     person: str
     relation: str
@@ -93,23 +106,24 @@ class Passage:
     steps: tuple[tuple[str, str], ...]  # single questions and answers that lead there
 
 
-def passage(rng: np.random.Generator, people: int = 2, relations: int = 2, held_out: bool = False, hops: int = 1) -> Passage:
+def passage(rng: np.random.Generator, people: int = 2, relations: int = 2, held_out: bool = False, hops: int = 1,
+            place: Place = WORLD) -> Passage:
     """A new passage of people x relations facts. One hop asks for a value, or for a person;
     two hops ask for a value of one who is only described: "What does the one who lives in Rome like to eat?"
     """
     if hops not in (1, 2) or relations < hops:
         raise Mistake(f"A question of {hops} hops about {relations} relations cannot be asked: "
                       "give one hop, or two hops and at least two relations.")
-    facts = facts_of(rng, people, relations, held_out)
+    facts = facts_of(rng, people, relations, held_out, place)
     sentences = [fact.statement(int(rng.integers(3))) for fact in facts]
     text = " ".join(sentences)
     begins = np.cumsum([0] + [len(sentence) + 1 for sentence in sentences])
 
     def found(fact: Fact, word: str) -> tuple[str, int]:
-        place = facts.index(fact)
-        inside = re.search(rf"\b{word}\b", sentences[place], re.IGNORECASE)
+        at = facts.index(fact)
+        inside = re.search(rf"\b{word}\b", sentences[at], re.IGNORECASE)
         assert inside is not None
-        start = int(begins[place]) + inside.start()
+        start = int(begins[at]) + inside.start()
         return text[start : start + len(word)], start
 
     fact = facts[rng.integers(len(facts))]
@@ -133,23 +147,32 @@ def question(passage: Passage) -> Question:
     return Question(passage.question, passage.question, passage.text, (Answer(passage.answer, passage.start),))
 
 
-def facts_of(rng: np.random.Generator, people: int, relations: int, held_out: bool = False) -> list[Fact]:
+def facts_of(rng: np.random.Generator, people: int, relations: int, held_out: bool = False, place: Place = WORLD) -> list[Fact]:
     """Facts in random order, one of every chosen relation for everyone, of which no two have the same value."""
-    if not (1 <= people <= 8 and 1 <= relations <= len(RELATIONS)):
+    most = min(8, len(place.people))
+    if not (1 <= people <= most and 1 <= relations <= len(place.relations)):
         raise Mistake(f"There are no passages about {people} people and {relations} relations: "
-                      f"give up to 8 people and up to {len(RELATIONS)} relations.")
-    who = rng.choice(PEOPLE, people, replace=False)
-    what = rng.choice(list(RELATIONS), relations, replace=False)
+                      f"give up to {most} people and up to {len(place.relations)} relations.")
+    who = rng.choice(place.people, people, replace=False)
+    what = rng.choice(place.relations, relations, replace=False)
     facts: list[Fact] = []
     for relation in what:
         for person in who:
             taken = {fact.value for fact in facts}
-            possible = [fact for value in RELATIONS[relation].values
+            possible = [fact for value in RELATIONS[relation].values[:place.values]
                         if value not in taken and (fact := Fact(str(person), str(relation), value)).held_out == held_out]
             if not possible:  # whoever has none left: begin again
-                return facts_of(rng, people, relations, held_out)
+                return facts_of(rng, people, relations, held_out, place)
             facts.append(possible[rng.integers(len(possible))])
-    return [facts[place] for place in rng.permutation(len(facts))]
+    return [facts[at] for at in rng.permutation(len(facts))]
+
+
+def lesson(rng: np.random.Generator, people: int, relations: int, place: Place) -> tuple[str, list[tuple[str, str]]]:
+    """A passage to learn from, and about each of its facts a question with its answer."""
+    facts = facts_of(rng, people, relations, place=place)
+    text = " ".join(fact.statement(int(rng.integers(3))) for fact in facts)
+    return text, [(fact.asked_for_person(), fact.person) if rng.random() < 0.25 else (fact.asked(int(rng.integers(2))), fact.value)
+                  for fact in (facts[at] for at in rng.permutation(len(facts)))]
 
 
 def every_fact(held_out: bool = False) -> list[Fact]:

@@ -39,10 +39,11 @@ class Topics:
         return [" ".join(words[row]) for row in mixed], labels
 
 
-def masked(row: Example, rng: np.random.Generator, tokenizer: Tokenizer, count: int = 3) -> Example:
-    """A text with some words hidden, to be guessed from the others."""
-    places = rng.choice(int(row["present"].sum()) - 2, count, replace=False) + 1
+def masked(row: Example, rng: np.random.Generator, tokenizer: Tokenizer) -> Example:
+    """A text with half of its words hidden, to be guessed from the others."""
+    words, slots = int(row["present"].sum()) - 2, (len(row["tokens"]) - 2) // 2
+    places = np.zeros(slots, np.int32)
+    places[:words // 2] = rng.choice(words, words // 2, replace=False) + 1
     tokens = row["tokens"].copy()
-    tokens[places] = tokenizer.mask
-    return {**row, "tokens": tokens, "masked": places.astype(np.int32), "labels": row["tokens"][places],
-            "weights": np.ones(count, np.float32)}
+    tokens[places[:words // 2]] = tokenizer.mask
+    return {**row, "tokens": tokens, "masked": places, "labels": row["tokens"][places], "weights": (places > 0).astype(np.float32)}
