@@ -27,7 +27,7 @@ SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "rows": 8, "unseen": 1
 
 
 def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, people: int = 2, relations: int = 2,
-               rows: int = 32, rate: float = 4e-3, closed_steps: int = 200, village_steps: int = 400, steps: int = 900,
+               rows: int = 64, rate: float = 4e-3, closed_steps: int = 100, village_steps: int = 350, steps: int = 450,
                unseen: int = 512) -> Stages:
     tokenizer = tokenizers.word_pieces(every_word(), 1024)
     length, rng = 20 * people * relations, np.random.default_rng(1)

@@ -32,7 +32,7 @@ START = LETTERS.index(">")
 
 
 def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, length: int = 34, rows: int = 64, rate: float = 5e-3,
-               steps: int = 1500, families: int = 6, count: int = 48_000, unseen: int = 1000, samples: int = 200,
+               steps: int = 1800, families: int = 6, count: int = 48_000, unseen: int = 1000, samples: int = 200,
                folder: Path | None = None, skip: bool | None = None) -> Experiment:
     model = Llama.of(Size(len(LETTERS), layers, embed, heads, heads, mlp))
     shared: dict[str, Any] = {"model": model, "loss": next_token, "rows": rows, "steps": steps,

@@ -24,8 +24,8 @@ from transformer.training.run import main
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "asked": 20}
 
 
-def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 88, rows: int = 32, asked: int = 300,
-               rate: float = 4e-3, village_steps: int = 400, steps: int = 1000) -> Stages:
+def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 88, rows: int = 64, asked: int = 300,
+               rate: float = 4e-3, village_steps: int = 400, steps: int = 500) -> Stages:
     tokenizer = tokenizers.word_pieces(passages.every_word(), 1024)
     model = Llama.of(Size(tokenizer.size, layers, embed, heads, heads, mlp))
     exam = world.examinations(np.random.default_rng(0), asked)

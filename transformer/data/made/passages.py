@@ -168,8 +168,8 @@ def facts_of(rng: np.random.Generator, people: int, relations: int, held_out: bo
 
 
 def lesson(rng: np.random.Generator, people: int, relations: int, place: Place) -> tuple[str, list[tuple[str, str]]]:
-    """A passage to learn from, and about each of its facts a question with its answer."""
-    facts = facts_of(rng, people, relations, place=place)
+    """A passage to learn from, of so many if there are, and about each of its facts a question with its answer."""
+    facts = facts_of(rng, min(people, len(place.people)), min(relations, len(place.relations)), place=place)
     text = " ".join(fact.statement(int(rng.integers(3))) for fact in facts)
     return text, [(fact.asked_for_person(), fact.person) if rng.random() < 0.25 else (fact.asked(int(rng.integers(2))), fact.value)
                   for fact in (facts[at] for at in rng.permutation(len(facts)))]
