@@ -24,20 +24,19 @@ SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "count": 128, "asked":
 
 
 def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256, length: int = 48, rows: int = 64, vocab: int = 1024,
-               count: int = 8000, asked: int = 1000, rate: float = 5e-3, dropout: float = 0.0, steps: int = 900,
+               count: int = 8000, asked: int = 1000, rate: float = 5e-3, reference_rate: float = 1e-2, dropout: float = 0.0, steps: int = 900,
                reference_steps: int = 400) -> Stages:
-    def stage(name: str, tokenizer: tokenizers.Tokenizer, **rest) -> Experiment:
+    def stage(name: str, tokenizer: tokenizers.Tokenizer, steps: int, rate: float = rate, **rest) -> Experiment:
         model = Pretraining.of(Size(tokenizer.size, length, 2, layers, embed, heads, mlp), dropout)
-        count = {"both_sides": 2 * steps, "sentences": steps, "reference": reference_steps}[name]
-        return Experiment(stage=name, model=model, rows=rows, steps=count,
-                          optimizer=muon(model, warmup_cosine(rate, count, warmup=count // 10), adam=0.75), **rest)
+        return Experiment(stage=name, model=model, rows=rows, steps=steps,
+                          optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75), **rest)
 
     letters, source = tokenizers.characters("abcdefghijklmnop"), Markov.drawn(16, 1, evenness=0.1, seed=0)
     first = int(letters.encode("a")[0])
     known, unseen = (masked(examples(tokens=source.sample(size, length // 2, seed) + first), letters).seed(0)
-                     for size, seed in ((count, 1), (asked, 2)))
+                     for size, seed in ((4 * count, 1), (asked, 2)))
     optimum, left = (masked_optimum(source, unseen, first, after=after) for after in (True, False))
-    yield stage("both_sides", letters, loss=masked_token, data=known, held_out=unseen, corpus="a Markov source",
+    yield stage("both_sides", letters, 2 * steps, loss=masked_token, data=known, held_out=unseen, corpus="a Markov source",
                 expects=[Expectation("nats", optimum + 0.03, baseline=left)],
                 shows=[against_exact(unseen, masked_posterior(source, unseen, first), masked_posterior(source, unseen, first, after=False),
                                      first)])
@@ -45,7 +44,7 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
     learned, held_out = stories(count, seed=0), stories(asked, seed=1, held_out=True)
     pieces = tokenizers.word_pieces(learned, vocab)
     unseen = masked_sentences(held_out, pieces, length, swapped=0.5).seed(0)
-    yield stage("sentences", pieces, loss=masked_and_next, data=masked_sentences(learned, pieces, length, swapped=0.5),
+    yield stage("sentences", pieces, steps, loss=masked_and_next, data=masked_sentences(learned, pieces, length, swapped=0.5),
                 held_out=unseen, corpus="stories of errands",
                 expects=[Expectation("follows_right", 0.95, baseline=0.5, above=True)], shows=[masked_lines(pieces, unseen, range(6))])
 
@@ -54,7 +53,7 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
     unseen = masked_sentences(held_out, pieces, length).seed(0)
     counts = np.bincount(pieces(learned), minlength=pieces.size) + 1.0
     unigram = float(-np.log(counts / counts.sum())[pieces(held_out)].mean())
-    yield stage("reference", pieces, loss=masked_and_next, data=masked_sentences(learned, pieces, length), held_out=unseen,
+    yield stage("reference", pieces, reference_steps, reference_rate, loss=masked_and_next, data=masked_sentences(learned, pieces, length), held_out=unseen,
                 corpus="the Python reference", expects=[Expectation("nats", 4.4, baseline=unigram)],
                 shows=[masked_lines(pieces, unseen, range(3))])
 

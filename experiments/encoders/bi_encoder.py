@@ -2,7 +2,8 @@
 
     python -m experiments bi_encoder        two cores: .95 found first is asked for, .9 where no word is shared; by words .3 and 0
     python -m experiments bi_encoder --docstrings true --length 96        real functions by what their docstrings say, split by
-        module: from scratch only a report beside TF-IDF; with --from DIR, TF-IDF is to be beaten
+        module: from scratch only a report beside TF-IDF; with --from DIR, TF-IDF is to be beaten: by MiniLM, .60 to .43 MRR,
+        with --steps 6 --rows 16 --count 600, in 15 minutes on one core
     python -m experiments bi_encoder --file pairs.tsv       your own queries and documents, a tab between them
 
 First the own document is told from those of other queries, then from the one that was mistaken for it most: mined negatives.

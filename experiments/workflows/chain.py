@@ -3,7 +3,7 @@
     python -m experiments chain        two cores: .8 in two prompts is asked for, and no less than in one
 
 "What does the one who lives in Rome play?" becomes "Who lives in Rome?" and "What does Anna play?". Facts are held out.
-Who is meant is learned in a village of four first: in the whole world of facts it never is, whatever the patience.
+Who is meant is learned in a village first, from one thing told of each of two people: in the whole world of facts it never is.
 """
 from typing import Any
 
@@ -25,24 +25,26 @@ SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "asked": 20}
 
 
 def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 88, rows: int = 64, asked: int = 300,
-               rate: float = 4e-3, village_steps: int = 400, steps: int = 500) -> Stages:
+               rate: float = 4e-3, village_steps: int = 250, steps: int = 600) -> Stages:
     tokenizer = tokenizers.word_pieces(passages.every_word(), 1024)
     model = Llama.of(Size(tokenizer.size, layers, embed, heads, heads, mlp))
     exam = world.examinations(np.random.default_rng(0), asked)
     held_out = prompts([one.text for one in exam], [one.steps[1] for one in exam], tokenizer, length)
 
-    def stage(name: str, model: Any, place: passages.Place, steps: int, **more: Any) -> Experiment:
+    def stage(name: str, model: Any, told: int, place: passages.Place, steps: int, **more: Any) -> Experiment:
+        short = 2 // told  # so many times as many rows, each as much shorter
+
         def lesson(rng: np.random.Generator) -> dict[str, np.ndarray]:
-            return prompt(*world.lesson(rng, place), tokenizer, length)
+            return prompt(*world.lesson(rng, told, place), tokenizer, length // short)
 
         return Experiment(
             stage=name, model=model, tokenizer=tokenizer, loss=next_token, data=made_anew(lesson, 100_000), held_out=examples(**held_out),
-            rows=rows, steps=steps, optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75),
+            rows=short * rows, steps=steps, optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75),
             corpus="passages about people", **more)
 
-    village = yield stage("village", model, passages.VILLAGE, village_steps)
+    village = yield stage("village", model, 1, passages.VILLAGE, village_steps)
     yield stage(
-        "world", village.kept, passages.WORLD, steps,
+        "world", village.kept, 2, passages.WORLD, steps,
         measures=[hops(exam, tokenizer, length)],
         expects=[Expectation("chained", 0.8, 0.25, above=True), Expectation("gain", 0.0, 0.0, above=True)],
         shows=[chains(exam, tokenizer, length)])

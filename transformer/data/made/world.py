@@ -35,12 +35,12 @@ def excerpt(rng: np.random.Generator, statements: int) -> tuple[str, list[Asked]
     return " ".join(stated(rng, fact) for fact in facts), [asked(rng, facts[at]) for at in rng.permutation(len(facts))]
 
 
-def lesson(rng: np.random.Generator, place: Place = WORLD) -> tuple[str, list[Asked]]:
+def lesson(rng: np.random.Generator, relations: int = 2, place: Place = WORLD) -> tuple[str, list[Asked]]:
     """A passage with one question of two hops, or with all of one hop, about what is so of someone or who someone is."""
-    if rng.random() < 0.25:
+    if relations > 1 and rng.random() < 0.25:
         one = told(rng, passage(rng, hops=2, place=place))
         return one.text, [(one.question, one.answer)]
-    facts = facts_of(rng, people=2, relations=2, place=place)
+    facts = facts_of(rng, 2, relations, place=place)
     chosen = [facts[at] for at in rng.permutation(len(facts))]
     return " ".join(stated(rng, fact) for fact in facts), [
         (fact.asked_for_person(), fact.person) if rng.random() < 0.5 else asked(rng, fact) for fact in chosen]
