@@ -1,6 +1,7 @@
 """Three shapes and what each is for: one corpus, an encoder, a decoder and an encoder-decoder; then one task by two of them.
 
-    python -m experiments shapes        two cores
+    python -m experiments shapes        two cores: translated 1.0 right by the encoder-decoder, .995 by the decoder, 0 by the encoder,
+                                        which fills .77 of the gaps, the decoder .18; dates 1.0 right by both
 
 Of lines with a sentence and its translation, the encoder fills in, the decoder generates, the encoder-decoder transduces
 best; dates are translated by a decoder that reads them as a prefix just as well. All stacks weigh the same.
