@@ -11,6 +11,7 @@ from transformer.data.tokenizers import word_pieces
 from transformer.huggingface import save
 from transformer.mistakes import Mistake
 from transformer.models import bert, modernbert, roberta
+from transformer.training.experiment import stages
 from transformer.weights import holds, initialise
 
 WORDS = "the cat sat on a mat in Rome and Bern who where number"
@@ -50,7 +51,7 @@ def first_loss(experiment):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_file_takes_the_place_of_what_is_made(tmp_path, task):
     module, written = TASKS[task]
-    experiment = module.experiment(file=written(tmp_path), length=32, **SMALL)
+    experiment = next(stages(module.experiment(file=written(tmp_path), length=32, **SMALL)))
     assert experiment.corpus == written(tmp_path).name and np.isfinite(first_loss(experiment))
     assert 0 < len(experiment.held_out) < 40 and len(experiment.data) + len(experiment.held_out) == 80
 
@@ -67,7 +68,7 @@ def test_a_checkpoint_takes_the_place_of_being_born(tmp_path, task, family):
     else:
         spec = bert.Pretraining.of(bert.Size(tokenizer.size, 40, 2, 1, 16, 2, 24))
     save(tmp_path / "checkpoint", initialise(spec, jax.random.key(0)), tokenizer)
-    experiment = module.experiment(from_=tmp_path / "checkpoint", file=written(tmp_path), length=32, **SMALL)
+    experiment = next(stages(module.experiment(from_=tmp_path / "checkpoint", file=written(tmp_path), length=32, **SMALL)))
     assert any(name.startswith("encoder.") for name in holds(experiment.model)) and np.isfinite(first_loss(experiment))
 
 
