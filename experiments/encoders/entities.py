@@ -24,7 +24,7 @@ SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "count": 300, "asked":
 
 def experiment(from_: Path | None = None, file: Path | None = None, layers: int = 2, embed: int = 96, heads: int = 4,
                mlp: int = 256, length: int = 48, rows: int = 64, vocab: int = 800, count: int = 6000, asked: int = 1000,
-               hidden: float = 0.5, rate: float = 5e-3, dropout: float = 0.1, steps: int = 400) -> Experiment:
+               hidden: float = 0.5, rate: float = 5e-3, dropout: float = 0.1, steps: int = 700) -> Experiment:
     if file is None:
         learned, held_out = sentences(count, seed=0), sentences(asked, seed=1, held_out=True)
     else:
