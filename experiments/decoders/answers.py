@@ -1,7 +1,7 @@
 """Questions answered by going on: a decoder reads passage and question and writes the answer; without the passage nobody can.
 
-    python -m experiments answers        two cores: .9 are right to the letter with the passage, .2 at most without; the value
-                                         in the sentence most like the question, .6
+    python -m experiments answers        two cores: .9 right to the letter are asked for with the passage, .2 at most without;
+                                         the value in the sentence most like the question is right .6 of the time
 
 Who is meant is learned in a village first, from one thing told of each, then in the whole world; the facts asked about are held out.
 """

@@ -1,9 +1,10 @@
 """Prompt chaining: a question of two hops, answered in one prompt or in two, by the same decoder.
 
-    python -m experiments chain        two cores: .8 in two prompts is asked for, and no less than in one
+    python -m experiments chain        two cores: .52 in two prompts, where .8 is asked for, and missed; .51 in one
 
 "What does the one who lives in Rome play?" becomes "Who lives in Rome?" and "What does Anna play?". Facts are held out.
-Who is meant is learned in a village first, from one thing told of each of two people: in the whole world of facts it never is.
+Who is meant is learned in a village first, from one thing told of each of two people: in the whole world of facts it
+never is. There it is not kept yet: the first hop is a coin flip again.
 """
 from typing import Any
 
