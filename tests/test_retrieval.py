@@ -78,6 +78,7 @@ def test_no_world_or_examination_states_what_was_learned(rng):
     text, asked = world.excerpt(rng, 3)
     assert len(asked) == 3 and all(answer.lower() in text.lower() for _, answer in asked)
     assert all(answer.lower() in text.lower() for text, asked in (world.lesson(rng) for _ in range(20)) for _, answer in asked)
+    assert all(len(asked) == text.count(".") == 2 for text, asked in (world.lesson(rng, 1, passages.VILLAGE) for _ in range(20)))
 
 
 def test_a_prompt_asks_for_answers_and_nothing_else():

@@ -14,7 +14,7 @@ import numpy as np
 from transformer.data import tokenizers
 from transformer.data.asking import prompt, prompts
 from transformer.data.examples import examples
-from transformer.data.made.passages import VILLAGE, WORLD, Place, every_word, lesson, overlapping, passage
+from transformer.data.made.passages import VILLAGE, WORLD, Passage, Place, every_word, lesson, overlapping, passage
 from transformer.data.pairing import made_anew
 from transformer.decoding import generate
 from transformer.losses import next_token
@@ -34,7 +34,7 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256,
     exam = [passage(rng, people, relations, held_out=True) for _ in range(unseen)]
     likest = float(np.mean([overlapping(one).lower() == one.answer.lower() for one in exam]))
 
-    def answered(model: Any, some: Sequence[Any], read: bool) -> list[str]:
+    def answered(model: Any, some: Sequence[Passage], read: bool) -> list[str]:
         """What is written after each question, up to the end."""
         asked = [tokenizer.encode(f"{one.text} {one.question}" if read else one.question) for one in some]
         texts = generate(model, [[tokenizer.start, *ids] for ids in asked], most=4, ends=tokenizer.end).texts()

@@ -4,7 +4,7 @@
     python -m experiments esm --folder proteome   on your own FASTA files (--skip: without what is broken in them)
 
 As ESM-2 (Lin et al. 2023), an encoder with rotary positions and norms before its blocks. While it learns more is hidden than in
-the exam, so that a row teaches more. `proteins` reads from left to right.
+the exam, so that a row teaches more; `far` is the rotary base, small because the rows are short. `proteins` reads from left to right.
 """
 from pathlib import Path
 

@@ -15,11 +15,9 @@ from transformer.layers import Activation, Embedding, GatedMlp, Head, RMSNorm, s
 from transformer.positions import Rotary
 from transformer.sharding import shard
 from transformer.stack import Memory, PreNorm, Stack, each_kind
-from transformer.weights import Initialiser, normal
+from transformer.weights import normal
 
 Array = jax.Array
-
-BORN = normal(0.02)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +35,8 @@ class Size:
 
 
 def plain(size: Size, epsilon: float = 1e-5, activation: Activation = jax.nn.silu, bias: bool = False,
-          mlp_bias: bool = False, initialiser: Initialiser | None = BORN) -> PreNorm:
-    """Published widths are born with 0.02; narrow ones leave their plateau sooner by fan-in, which is `initialiser=None`."""
+          mlp_bias: bool = False) -> PreNorm:
+    initialiser = normal(0.02)
     return PreNorm(
         attention_norm=RMSNorm.of(size, epsilon),
         attention=Attention.of(size, bias, groups="groups", initialiser=initialiser),

@@ -66,6 +66,10 @@ class Place:
     relations: tuple[str, ...]
     values: int  # so many of each relation, the first ones
 
+    def at_most(self, people: int, relations: int) -> tuple[int, int]:
+        """So many people and relations, or all there are."""
+        return min(people, len(self.people)), min(relations, len(self.relations))
+
 
 WORLD = Place(PEOPLE, tuple(RELATIONS), max(len(relation.values) for relation in RELATIONS.values()))
 VILLAGE = Place(PEOPLE[:4], ("home", "work"), 6)
@@ -168,8 +172,8 @@ def facts_of(rng: np.random.Generator, people: int, relations: int, held_out: bo
 
 
 def lesson(rng: np.random.Generator, people: int, relations: int, place: Place) -> tuple[str, list[tuple[str, str]]]:
-    """A passage to learn from, of so many if there are, and about each of its facts a question with its answer."""
-    facts = facts_of(rng, min(people, len(place.people)), min(relations, len(place.relations)), place=place)
+    """A passage to learn from, of all there are if not so many, and about each of its facts a question with its answer."""
+    facts = facts_of(rng, *place.at_most(people, relations), place=place)
     text = " ".join(fact.statement(int(rng.integers(3))) for fact in facts)
     return text, [(fact.asked_for_person(), fact.person) if rng.random() < 0.25 else (fact.asked(int(rng.integers(2))), fact.value)
                   for fact in (facts[at] for at in rng.permutation(len(facts)))]

@@ -41,9 +41,9 @@ class Topics:
 
 def masked(row: Example, rng: np.random.Generator, tokenizer: Tokenizer) -> Example:
     """A text with half of its words hidden, to be guessed from the others."""
-    words, slots = int(row["present"].sum()) - 2, (len(row["tokens"]) - 2) // 2
-    places = np.zeros(slots, np.int32)
-    places[:words // 2] = rng.choice(words, words // 2, replace=False) + 1
-    tokens = row["tokens"].copy()
-    tokens[places[:words // 2]] = tokenizer.mask
+    words = int(row["present"].sum()) - 2
+    chosen = rng.choice(words, words // 2, replace=False) + 1
+    places, tokens = np.zeros((len(row["tokens"]) - 2) // 2, np.int32), row["tokens"].copy()
+    places[:len(chosen)] = chosen
+    tokens[chosen] = tokenizer.mask
     return {**row, "tokens": tokens, "masked": places, "labels": row["tokens"][places], "weights": (places > 0).astype(np.float32)}
