@@ -1,10 +1,10 @@
 """Prompt chaining: a question of two hops, answered in one prompt or in two, by the same decoder.
 
-    python -m experiments chain        two cores: .52 in two prompts, where .8 is asked for, and missed; .51 in one
+    python -m experiments chain        two cores: 1.0 right in two prompts, .48 in one
 
 "What does the one who lives in Rome play?" becomes "Who lives in Rome?" and "What does Anna play?". Facts are held out.
-Who is meant is learned in a village first, from one thing told of each of two people: in the whole world of facts it
-never is. There it is not kept yet: the first hop is a coin flip again.
+Who is meant is learned from one thing told of each of two people, in a village, then in the world, and only then from two:
+who begins with two stays at a coin flip.
 """
 from typing import Any
 
@@ -26,7 +26,7 @@ SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "asked": 20}
 
 
 def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 88, rows: int = 64, asked: int = 300,
-               rate: float = 4e-3, village_steps: int = 250, steps: int = 600) -> Stages:
+               rate: float = 4e-3, village_steps: int = 300, once_steps: int = 200, steps: int = 200) -> Stages:
     tokenizer = tokenizers.word_pieces(passages.every_word(), 1024)
     model = Llama.of(Size(tokenizer.size, layers, embed, heads, heads, mlp))
     exam = world.examinations(np.random.default_rng(0), asked)
@@ -44,8 +44,9 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 192,
             corpus="passages about people", **more)
 
     village = yield stage("village", model, 1, passages.VILLAGE, village_steps)
+    once = yield stage("told_once", village.kept, 1, passages.WORLD, once_steps)
     yield stage(
-        "world", village.kept, 2, passages.WORLD, steps,
+        "told_twice", once.kept, 2, passages.WORLD, steps,
         measures=[hops(exam, tokenizer, length)],
         expects=[Expectation("chained", 0.8, 0.25, above=True), Expectation("gain", 0.0, 0.0, above=True)],
         shows=[chains(exam, tokenizer, length)])
