@@ -1,6 +1,9 @@
 """Logs and what is to be said of them; functions and their authors' own summaries."""
-from transformer.data import functions, sources
+from transformer.data import tokenizers
+from transformer.data.docstrings import spoken
+from transformer.data.examples import example
 from transformer.data.made import logs
+from transformer.data.pairs import hinted
 
 
 def test_a_summary_says_what_the_log_does():
@@ -14,14 +17,18 @@ def test_a_summary_says_what_the_log_does():
         assert 4 <= len(log.split(" . ")) <= 9 and log.split()[0] < log.split(" . ")[-1].split()[0]
 
 
-def test_functions_come_with_their_first_line_and_are_parted_by_file(monkeypatch):
-    texts = ['def area(width, height):\n    """Return what a rectangle covers.\n\n    More.\n    """\n\n    return width * height\n',
-             'class A:\n    def b(self):\n        "Too short."\n        return 1\n    def c(self):\n        """Give it all back, later."""\n        x = 1\n        return x\n',
-             'def again():\n    """Return what a rectangle covers."""\n    return 0\n\ndef none():\n    return 1\n']
-    monkeypatch.setattr(sources, "standard_library", lambda: texts)
-    found = functions.described(3)
-    assert {one.line for one in found} == {"Return what a rectangle covers.", "Give it all back, later."}
-    assert all('"""' not in one.code for one in found)
-    assert any(one.code == "c ( self )\nx = 1\nreturn x" for one in found)
-    learned, unseen = functions.parted(found)
-    assert {one.file for one in learned}.isdisjoint({one.file for one in unseen}) and learned and unseen
+def test_code_is_spoken():
+    assert spoken("def getHTTPItem(self, x_2):\n    return self._items[x_2]") == "def get http item self x 2 return self items x 2"
+
+
+def test_hints_are_words_of_the_answer_among_those_of_the_question():
+    asked, answers = ["one two three four"] * 2, ["five six seven"] * 2
+    tokenizer = tokenizers.spaced([*asked, *answers])
+    told = hinted(asked, answers, tokenizer, (12, 5)).repeat(20)
+    rows = [example(told, at) for at in range(len(told))]
+    read = [tokenizer.decode(row["source"]).split() for row in rows]
+    assert all(tokenizer.decode(row["labels"]) == "five six seven" for row in rows)
+    assert len(set(map(tuple, read))) > 20
+    for text, most in ((asked[0], 4), (answers[0], 3)):
+        counts = {sum(word in text.split() for word in words) for words in read}
+        assert {0, most} <= counts, "none of it, all of it"

@@ -1,9 +1,10 @@
 """Questions answered by going on: a decoder reads passage and question and writes the answer; without the passage nobody can.
 
-    python -m experiments answers        two cores: .9 right to the letter are asked for with the passage, .2 at most without;
+    python -m experiments answers        two cores: TODO right to the letter with the passage, .04 without;
                                          the value in the sentence most like the question is right .6 of the time
 
-Who is meant is learned in a village first, from one thing told of each, then in the whole world; the facts asked about are held out.
+Who is meant is learned from one thing told of each, in a village, then in the world, and only then from more; the facts
+asked about are held out.
 """
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,15 +21,15 @@ from transformer.decoding import generate
 from transformer.losses import next_token
 from transformer.models.llama import Llama, Size
 from transformer.training.experiment import Expectation, Experiment, Stages
-from transformer.training.optimizers import muon, warmup_cosine
+from transformer.training.optimizers import muon, warmup_stable_decay
 from transformer.training.run import main
 
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "rows": 8, "unseen": 16}
 
 
-def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256, people: int = 2, relations: int = 2,
-               rows: int = 64, rate: float = 4e-3, closed_steps: int = 100, village_steps: int = 250, steps: int = 500,
-               unseen: int = 512) -> Stages:
+def experiment(layers: int = 3, embed: int = 96, heads: int = 2, mlp: int = 256, people: int = 2, relations: int = 2,
+               rows: int = 64, rate: float = 6e-3, closed_steps: int = 100, village_steps: int = 250, once_steps: int = 260,
+               steps: int = 200, unseen: int = 512) -> Stages:
     tokenizer = tokenizers.word_pieces(every_word(), 1024)
     length, rng = 20 * people * relations, np.random.default_rng(1)
     exam = [passage(rng, people, relations, held_out=True) for _ in range(unseen)]
@@ -41,6 +42,7 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256,
         return [tokenizer.decode(text) for (text,) in texts]
 
     def stage(name: str, model: Any, told: int, place: Place, steps: int, *expects: Expectation) -> Experiment:
+        schedule = warmup_stable_decay(rate, steps, steps // 10, decay=steps // 4)
         read, short = name != "closed_book", relations // told  # so many times as many rows, each as much shorter
 
         def taught(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -58,14 +60,15 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256,
         held_out = prompts([one.text if read else "" for one in exam], [one.steps[-1] for one in exam], tokenizer, length)
         return Experiment(
             stage=name, model=model, loss=next_token, data=made_anew(taught, 100_000), held_out=examples(**held_out),
-            rows=short * rows, steps=steps, optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75),
+            rows=short * rows, steps=steps, optimizer=muon(model, schedule, adam=0.75),
             measures=[exact], corpus=f"questions about passages, {name.replace('_', ' ')}", expects=expects, shows=[shown])
 
     model = Llama.of(Size(tokenizer.size, layers, embed, heads, heads, mlp))
     chance = 0.08  # of the values of a relation there are a dozen
     yield stage("closed_book", model, relations, WORLD, closed_steps, Expectation("exact", threshold=0.2, baseline=chance))
     village = yield stage("village", model, 1, VILLAGE, village_steps)
-    yield stage("open_book", village.kept, relations, WORLD, steps, Expectation("exact", threshold=0.9, baseline=likest, above=True))
+    once = yield stage("told_once", village.kept, 1, WORLD, once_steps)
+    yield stage("open_book", once.kept, relations, WORLD, steps, Expectation("exact", threshold=0.9, baseline=likest, above=True))
 
 
 if __name__ == "__main__":

@@ -2,15 +2,20 @@
 
     python -m experiments summarize                         two cores
     python -m experiments summarize --file pairs.tsv        of your own texts, each with its summary behind a tab
+
+To look for what it writes in what it reads is learned before, from functions into which words of their summary are strewn.
 """
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from grain import MapDataset
 
-from transformer.data import functions, tokenizers
+from transformer.data import tokenizers
+from transformer.data.docstrings import functions_by_module, spoken
 from transformer.data.examples import Example, example
 from transformer.data.made import logs
-from transformer.data.pairs import pairs, parallel
+from transformer.data.pairs import hinted, pairs, parallel
 from transformer.data.tokenizers import Tokenizer
 from transformer.losses import sequence_to_sequence
 from transformer.models.t5 import T5, Size, rates
@@ -21,43 +26,50 @@ from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 from transformer.training.shows import answer
 
-SMOKE = {"days": 50, "held_out": 8, "files": 6, "layers": 1, "embed": 32, "heads": 2, "mlp": 48, "length": 24, "rows": 4, "vocab": 300}
+SMOKE = {"days": 50, "held_out": 8, "functions": 60, "layers": 1, "embed": 32, "heads": 2, "mlp": 48, "length": 24, "rows": 4, "vocab": 300}
 
 
 def experiment(layers: int = 2, embed: int = 128, heads: int = 4, mlp: int = 256, days: int = 20_000, held_out: int = 200,
-               files: int = 900, vocab: int = 1024, length: int = 80, rows: int = 32, rate: float = 5e-3, dropout: float = 0.1,
-               steps: int = 600, reading: int = 400, file: Path | None = None) -> Stages:
-    away = logs.logs(held_out, seed=2)
-    learned = logs.logs(days, seed=1, but=frozenset(away))
-    tokenizer = tokenizers.spaced([*learned, *map(logs.summary, learned)])
-    data, test = (pairs(part, [logs.summary(log) for log in part], tokenizer) for part in (learned, away))
-
-    def begun(tokenizer: Tokenizer, count: int, drop: float = 0.0) -> dict:
+               functions: int = 4500, vocab: int = 1024, length: int = 64, rows: int = 32, rate: float = 4e-3, dropout: float = 0.1,
+               steps: int = 450, hints: int = 600, reading: int = 200, file: Path | None = None) -> Stages:
+    def stage(name: str, tokenizer: Tokenizer, data: MapDataset, held_out: MapDataset, count: int, model: Any = None, **more: Any) -> Experiment:
         size = Size(tokenizer.size, layers, embed, heads, embed // heads, mlp)
-        model = T5.of(size, gated=True, tied=True, dropout=drop)
-        return {"model": model, "loss": sequence_to_sequence, "tokenizer": tokenizer, "rows": rows, "steps": count,
-                "optimizer": muon(model, warmup_cosine(rate, count, warmup=count // 10), adam=0.75, rates=rates(size))}
+        born = T5.of(size, gated=True, tied=True, dropout=0.0 if name == "logs" else dropout)
+        peak = rate / 2 if model else rate
+        return Experiment(
+            stage=name, model=model or born, loss=sequence_to_sequence, tokenizer=tokenizer, data=data, held_out=held_out, rows=rows,
+            steps=count, optimizer=muon(born, warmup_cosine(peak, count, warmup=count // 10), adam=0.75, rates=rates(size)), **more)
 
     if not file:
-        yield Experiment(
-            stage="logs", data=data, held_out=test, **begun(tokenizer, steps), measures=[exact_match(test)],
-            corpus="logs of services",
+        away = logs.logs(held_out, seed=2)
+        learned = logs.logs(days, seed=1, but=frozenset(away))
+        tokenizer = tokenizers.spaced([*learned, *map(logs.summary, learned)])
+        data, test = (pairs(part, [logs.summary(log) for log in part], tokenizer) for part in (learned, away))
+        yield stage(
+            "logs", tokenizer, data, test, steps, corpus="logs of services", measures=[exact_match(test)],
             expects=[Expectation("exact", 0.9, baseline=lambda: logs.times_and_a_guess(learned, away), above=True)],
             shows=[answer(tokenizer, example(test, 0)), mapped(tokenizer, example(test, 0), {"where it looked": attended}, "log.png")])
 
-    parts = [([one.code for one in part], [one.line for one in part]) for part in functions.parted(functions.described(files))]
-    parts = parallel(file) if file else parts
-    tokenizer = tokenizers.byte_pairs([text for side in parts[0] for text in side], vocab)
-    real, unseen = (pairs(*part, tokenizer, most=(length, 24)) for part in parts)
-    cut = len(real) * 9 // 10  # the last tenth to choose the weights by: files follow each other
+    parts = parallel(file) if file else [described(False, functions), described(True, functions // 8)]
+    tokenizer, most = tokenizers.byte_pairs([text for side in parts[0] for text in side], vocab), (length, 24)
+    read, unseen = (pairs(*part, tokenizer, most) for part in parts)
+    cut = len(read) * 9 // 10  # the last tenth to choose the weights by: files follow each other
     corpus = "pairs of a file" if file else "the standard library's functions"
-    blind = yield Experiment(
-        stage="without reading", data=real[:cut].map(unread), held_out=unseen.map(unread), validation=real[cut:].map(unread),
-        **begun(tokenizer, reading, dropout), corpus=corpus)
-    yield Experiment(
-        stage="reading", data=real[:cut], held_out=unseen, validation=real[cut:], **begun(tokenizer, reading, dropout),
-        corpus=corpus, shows=[answer(tokenizer, example(unseen, at)) for at in (0, len(unseen) // 2)],
-        expects=[Expectation("nats", blind.values["nats"] - 0.3, baseline=blind.values["nats"])])
+    asked, answers = (side[:cut] for side in parts[0])
+    told = (yield stage("hints", tokenizer, hinted(asked, answers, tokenizer, most), unseen, hints, corpus=corpus)).kept
+    blind = yield stage(
+        "without reading", tokenizer, read[:cut].map(unread), unseen.map(unread), reading, told, validation=read[cut:].map(unread),
+        corpus=corpus)
+    yield stage(
+        "reading", tokenizer, read[:cut], unseen, reading, told, validation=read[cut:], corpus=corpus,
+        expects=[Expectation("nats", blind.values["nats"] - 0.1, baseline=blind.values["nats"])],
+        shows=[answer(tokenizer, example(unseen, at)) for at in (0, len(unseen) // 2)])
+
+
+def described(held_out: bool, most: int) -> tuple[list[str], list[str]]:
+    """Functions and what their authors say of them, both in words."""
+    found = functions_by_module(held_out)[:most]
+    return [spoken(code) for _, code in found], [spoken(line) for line, _ in found]
 
 
 def unread(one: Example) -> Example:

@@ -19,20 +19,21 @@ from transformer.losses import next_token
 from transformer.models.llama import Llama, Size
 from transformer.shows.asking import chains, hops
 from transformer.training.experiment import Expectation, Experiment, Stages
-from transformer.training.optimizers import muon, warmup_cosine
+from transformer.training.optimizers import muon, warmup_stable_decay
 from transformer.training.run import main
 
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "asked": 20}
 
 
-def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 88, rows: int = 64, asked: int = 300,
-               rate: float = 4e-3, village_steps: int = 300, once_steps: int = 200, steps: int = 200) -> Stages:
+def experiment(layers: int = 2, embed: int = 96, heads: int = 2, mlp: int = 192, length: int = 88, rows: int = 64, asked: int = 300,
+               rate: float = 6e-3, village_steps: int = 220, once_steps: int = 260, steps: int = 220) -> Stages:
     tokenizer = tokenizers.word_pieces(passages.every_word(), 1024)
     model = Llama.of(Size(tokenizer.size, layers, embed, heads, heads, mlp))
     exam = world.examinations(np.random.default_rng(0), asked)
     held_out = prompts([one.text for one in exam], [one.steps[1] for one in exam], tokenizer, length)
 
     def stage(name: str, model: Any, told: int, place: passages.Place, steps: int, **more: Any) -> Experiment:
+        schedule = warmup_stable_decay(rate, steps, steps // 10, decay=steps // 4)
         short = 2 // told  # so many times as many rows, each as much shorter
 
         def lesson(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -40,7 +41,7 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 192,
 
         return Experiment(
             stage=name, model=model, tokenizer=tokenizer, loss=next_token, data=made_anew(lesson, 100_000), held_out=examples(**held_out),
-            rows=short * rows, steps=steps, optimizer=muon(model, warmup_cosine(rate, steps, warmup=steps // 10), adam=0.75),
+            rows=short * rows, steps=steps, optimizer=muon(model, schedule, adam=0.75),
             corpus="passages about people", **more)
 
     village = yield stage("village", model, 1, passages.VILLAGE, village_steps)

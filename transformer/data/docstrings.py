@@ -1,6 +1,7 @@
 """Python functions and the first lines of their docstrings: real texts that belong together, split by module."""
 
 import ast
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ def functions_by_module(held_out: bool) -> list[tuple[str, str]]:
         if (zlib.crc32(name.encode()) % 5 == 0) == held_out:
             found |= {line: code for line, code in _described(text) if line not in found}
     return list(found.items())
+
+
+def spoken(code: str) -> str:
+    """Names as the words they are made of, in small letters, and nothing between them: `getItem(x_2)` is get item x 2."""
+    return " ".join(re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", code)).lower()
 
 
 def _described(text: str) -> Iterator[tuple[str, str]]:

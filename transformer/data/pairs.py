@@ -20,6 +20,25 @@ def pairs(asked: Sequence[str], answers: Sequence[str], tokenizer: Tokenizer, mo
     return examples(**stacked(rows))
 
 
+def hinted(asked: Sequence[str], answers: Sequence[str], tokenizer: Tokenizer, most: tuple[int, int]) -> MapDataset:
+    """Answers of which some words are strewn into the first ones of what is asked: so a reader learns to look there for them.
+
+    How many, and into how many, is another chance each time.
+    """
+    read, wrote = most
+
+    def strewn(one: Example, random: np.random.Generator) -> Example:
+        words, answer, share = asked[one["at"]].split(), answers[one["at"]], random.random()
+        words = words[:random.integers(read // 2)]
+        for word in answer.split():
+            if random.random() < share:
+                words.insert(random.integers(len(words) + 1), word)
+        source, target = tokenizer.documents([" ".join(words), answer])
+        return pair(_cut(source, read), _cut(target, wrote), read, wrote, tokenizer)
+
+    return examples(at=np.arange(len(asked))).random_map(strewn, seed=3)
+
+
 def _cut(ids: np.ndarray, length: int | None) -> np.ndarray:
     return ids if length is None or len(ids) <= length else np.append(ids[:length - 1], ids[-1])
 
