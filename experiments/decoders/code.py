@@ -28,7 +28,7 @@ BEGUN = ["def", "first", "(", "items", ")", ":", "\n", "→", "if", "not", "item
 
 
 def experiment(layers: int = 3, embed: int = 128, heads: int = 4, mlp: int = 320, length: int = 128, rows: int = 16, vocab: int = 1024,
-               rate: float = 6e-3, steps: int = 1600, files: int = 168, filled: float = 0.2, middle: int = 16, asked: int = 200,
+               rate: float = 6e-3, steps: int = 1100, files: int = 168, filled: float = 0.2, middle: int = 16, asked: int = 200,
                folder: Path | None = None, skip: bool | None = None) -> Experiment:
     learned, held = ([code.marked(code.tokens(text)) for text in some] for some in code.modules(folder, bool(skip), files))
     tokenizer = tokenizers.code_pieces(learned, vocab)
