@@ -1,6 +1,6 @@
 """Questions answered by going on: a decoder reads passage and question and writes the answer; without the passage nobody can.
 
-    python -m experiments answers        two cores: TODO right to the letter with the passage, .04 without;
+    python -m experiments answers        two cores: .98 right to the letter with the passage, .04 without;
                                          the value in the sentence most like the question is right .6 of the time
 
 Who is meant is learned from one thing told of each, in a village, then in the world, and only then from more; the facts

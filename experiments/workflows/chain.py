@@ -1,6 +1,6 @@
 """Prompt chaining: a question of two hops, answered in one prompt or in two, by the same decoder.
 
-    python -m experiments chain        two cores: 1.0 right in two prompts, .48 in one
+    python -m experiments chain        two cores: .99 right in two prompts, .42 in one
 
 "What does the one who lives in Rome play?" becomes "Who lives in Rome?" and "What does Anna play?". Facts are held out.
 Who is meant is learned from one thing told of each of two people, in a village, then in the world, and only then from two:
