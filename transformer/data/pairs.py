@@ -28,11 +28,11 @@ def hinted(asked: Sequence[str], answers: Sequence[str], tokenizer: Tokenizer, m
     read, wrote = most
 
     def strewn(one: Example, random: np.random.Generator) -> Example:
-        words, answer, share = asked[one["at"]].split(), answers[one["at"]], random.random()
-        words = words[:random.integers(read // 2)]
+        at, share = int(one["at"]), random.random()
+        words, answer = asked[at].split()[:random.integers(read // 2)], answers[at]
         for word in answer.split():
             if random.random() < share:
-                words.insert(random.integers(len(words) + 1), word)
+                words.insert(int(random.integers(len(words) + 1)), word)
         source, target = tokenizer.documents([" ".join(words), answer])
         return pair(_cut(source, read), _cut(target, wrote), read, wrote, tokenizer)
 
