@@ -63,7 +63,7 @@ def mapped(tokenizer: Tokenizer, example: Mapping[str, Any], kinds: Mapping[str,
         figure = draw_attention(drawn, labels[:-1], source, [jnp.asarray(frames)] * len(kinds))
         for axes in figure.axes:
             axes.tick_params(axis="x", rotation=60)
-        figure.savefig(folder / file, dpi=120)
+        figure.savefig(folder / file, dpi=120, bbox_inches="tight")  # slanted words need more room than was left
         return f"{file}: " + "; ".join(title.replace("\n", " ") for title in drawn)
 
     return show
