@@ -13,7 +13,7 @@ def test_python_brings_its_own_texts():
     reference = sources.python_reference()
     assert len(reference) > 70 and sum(map(len, reference)) > 400_000
     assert reference == sources.python_reference()
-    library = sources.standard_library()
+    library = [text for _, text in sources.standard_library_files()]
     assert len(library) > 400 and any("def dedent(text)" in text for text in library)
 
 
@@ -39,7 +39,7 @@ def test_the_standard_library_is_read_without_its_tests(tmp_path, monkeypatch):
         (tmp_path / name).write_text(f'"""{name}"""')
     (tmp_path / "h.py").write_bytes(b"# coding: latin-1\ndef f(x):\n    '\xe9 \\d'\n")
     monkeypatch.setattr(sources.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
-    assert sources.standard_library()[:2] == ['"""a/c.py"""', '"""b.py"""']
+    assert [text for _, text in sources.standard_library_files()][:2] == ['"""a/c.py"""', '"""b.py"""']
     assert sources.docstrings() == ["a/c.py", "b.py", "é \\d"]
 
 

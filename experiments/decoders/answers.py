@@ -42,7 +42,7 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 2, mlp: int = 256,
         return [tokenizer.decode(text) for (text,) in texts]
 
     def stage(name: str, model: Any, told: int, place: Place, steps: int, *expects: Expectation, read: bool = True) -> Experiment:
-        schedule = warmup_stable_decay(rate, steps, steps // 10, decay=steps // 4)
+        schedule = warmup_stable_decay(rate, steps, warmup=steps // 10, decay=steps // 4)
         short = relations // told  # so many times as many rows, each as much shorter
 
         def taught(rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -66,7 +66,7 @@ def experiment(layers: int = 3, embed: int = 128, heads: int = 2, mlp: int = 320
         tokenizer=tokenizer,
         rows=rows,
         steps=steps,
-        optimizer=muon(model, warmup_stable_decay(rate, steps, steps // 10, decay=steps // 3), adam=0.5),
+        optimizer=muon(model, warmup_stable_decay(rate, steps, warmup=steps // 10, decay=steps // 3), adam=0.5),
         measures=[lambda model, values: {"top_1": right(model, values)["right_token"]}, filling],
         corpus=f"tokens of {folder.name}" if folder else "the standard library's tokens",
         expects=[Expectation("top_1", (bound := five_gram()) + 0.02, baseline=bound, above=True),

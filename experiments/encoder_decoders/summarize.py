@@ -34,12 +34,14 @@ SMOKE = {"days": 50, "held_out": 8, "functions": 60, "layers": 1, "embed": 32, "
 def experiment(layers: int = 2, embed: int = 128, heads: int = 4, mlp: int = 256, days: int = 20_000, held_out: int = 200,
                functions: int = 4500, vocab: int = 1024, length: int = 64, rows: int = 32, rate: float = 4e-3, dropout: float = 0.1,
                steps: int = 450, hints: int = 600, reading: int = 200, file: Path | None = None) -> Stages:
-    def stage(name: str, tokenizer: Tokenizer, data: MapDataset, held_out: MapDataset, count: int, model: Any = None, **more: Any) -> Experiment:
+    def stage(name: str, tokenizer: Tokenizer, data: MapDataset, tested: MapDataset, count: int, model: Any = None,
+              drop: float = dropout, **more: Any) -> Experiment:
+        """Learns from birth; or goes on from a model, at half the rate."""
         size = Size(tokenizer.size, layers, embed, heads, embed // heads, mlp)
-        born = T5.of(size, gated=True, tied=True, dropout=0.0 if name == "logs" else dropout)
+        born = T5.of(size, gated=True, tied=True, dropout=drop)
         peak = rate / 2 if model else rate
         return Experiment(
-            stage=name, model=model or born, loss=sequence_to_sequence, tokenizer=tokenizer, data=data, held_out=held_out, rows=rows,
+            stage=name, model=model or born, loss=sequence_to_sequence, tokenizer=tokenizer, data=data, held_out=tested, rows=rows,
             steps=count, optimizer=muon(born, warmup_cosine(peak, count, warmup=count // 10), adam=0.75, rates=rates(size)), **more)
 
     if not file:
@@ -48,7 +50,7 @@ def experiment(layers: int = 2, embed: int = 128, heads: int = 4, mlp: int = 256
         tokenizer = tokenizers.spaced([*learned, *map(logs.summary, learned)])
         data, test = (pairs(part, [logs.summary(log) for log in part], tokenizer) for part in (learned, away))
         yield stage(
-            "logs", tokenizer, data, test, steps, corpus="logs of services", measures=[exact_match(test)],
+            "logs", tokenizer, data, test, steps, drop=0.0, corpus="logs of services", measures=[exact_match(test)],
             expects=[Expectation("exact", 0.9, baseline=lambda: logs.times_and_a_guess(learned, away), above=True)],
             shows=[answer(tokenizer, example(test, 0)), mapped(tokenizer, example(test, 0), {"where it looked": attended}, "log.png")])
 

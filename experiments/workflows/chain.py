@@ -33,7 +33,7 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 2, mlp: int = 192,
     held_out = prompts([one.text for one in exam], [one.steps[1] for one in exam], tokenizer, length)
 
     def stage(name: str, model: Any, told: int, place: passages.Place, steps: int, **more: Any) -> Experiment:
-        schedule = warmup_stable_decay(rate, steps, steps // 10, decay=steps // 4)
+        schedule = warmup_stable_decay(rate, steps, warmup=steps // 10, decay=steps // 4)
         short = 2 // told  # so many times as many rows, each as much shorter
 
         def lesson(rng: np.random.Generator) -> dict[str, np.ndarray]:

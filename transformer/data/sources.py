@@ -19,11 +19,6 @@ def python_reference() -> list[str]:
     return [topics[name] for name in sorted(topics)]
 
 
-def standard_library() -> list[str]:
-    """The source files of the standard library, without its tests: real code, about 12 million characters."""
-    return [text for _, text in standard_library_files()]
-
-
 def docstrings() -> list[str]:
     """The docstrings of the standard library's modules, classes and functions."""
     found = []
@@ -85,7 +80,7 @@ def digest(documents: Sequence[str]) -> str:
 
 
 def standard_library_files() -> Iterator[tuple[str, str]]:
-    """The path of each within the library, and its text."""
+    """The source files of the standard library, without its tests: real code, about 12 million characters. Each by its path there."""
     root = Path(sysconfig.get_paths()["stdlib"])
     for file in sorted(root.rglob("*.py")):
         if not {"test", "tests", "idle_test", "site-packages", "dist-packages"} & set(file.relative_to(root).parts):
