@@ -3,6 +3,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -13,26 +14,28 @@ os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # XLA has crashed writing 
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # tests compile far more than they compute; see `optimized`
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-of-tests-")  # what tests keep is not the user's
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # what one child compiles of Python, all others need
 os.environ.setdefault("GLIBC_TUNABLES", "")  # huge pages are for speed, and asking for them starts every child twice
 
+import jax  # noqa: E402  it must be told all that before it is imported
 
-# Nothing that imports JAX is imported before it is told all that above.
+from transformer.training.machine import compile_in_haste  # noqa: E402
+
+compile_in_haste()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def forgotten():
-    """What one file compiled goes before the next: programs lie in maps of memory, of which a process may have 65530."""
-    import jax
-
+    """Programs lie in maps of memory, of which a process may have 65530: between files they go when many are taken."""
     yield
-    jax.clear_caches()
+    maps = Path("/proc/self/maps")
+    if not maps.exists() or maps.read_bytes().count(b"\n") > 6000:
+        jax.clear_caches()
 
 
 @pytest.fixture
 def optimized():
     """Programs as users compile them."""
-    import jax
-
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", True)

@@ -89,6 +89,13 @@ def test_members_are_told_from_strangers():
     assert np.isfinite(mixed(families, rows)).all()
 
 
+def test_members_are_as_frequent_as_they_are_likely():
+    family = Family.of(0, length=2)
+    rows, _ = members([family], 20_000, 12, np.random.default_rng(0))
+    each, times = np.unique(rows, axis=0, return_counts=True)
+    np.testing.assert_allclose(times / times.sum(), np.exp(family.logprobs(each)), atol=0.01)
+
+
 def test_genes_are_spelled_and_their_surprise_is_their_entropy():
     genes = Genes.of(0)
     rows = genes.sample(400, 100, np.random.default_rng(1))

@@ -41,11 +41,17 @@ def module_of(name):
     return importlib.import_module(f"experiments.{files()[name].parent.name}.{name}")
 
 
+@pytest.fixture(scope="session")
+def some_files():
+    return [*sources.standard_library_files()][::8]
+
+
 @pytest.fixture(autouse=True)
-def little_text(monkeypatch):
-    """Half of the reference, so that tokenizers and baselines take no time."""
+def little_text(monkeypatch, some_files):
+    """Half of the reference and an eighth of the library, so that tokenizers and baselines take no time."""
     topics = sources.python_reference()[:40]
     monkeypatch.setattr(sources, "python_reference", lambda: topics)
+    monkeypatch.setattr(sources, "standard_library_files", lambda: iter(some_files))
 
 
 def tiny(name, folder):

@@ -1,10 +1,8 @@
 """Documents, as lists of strings: what Python itself brings, and any file or folder the user names."""
 
-import ast
 import hashlib
 import sysconfig
 import tokenize
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,17 +15,6 @@ def python_reference() -> list[str]:
     from pydoc_data.topics import topics
 
     return [topics[name] for name in sorted(topics)]
-
-
-def docstrings() -> list[str]:
-    """The docstrings of the standard library's modules, classes and functions."""
-    found = []
-    for file, text in standard_library_files():
-        with warnings.catch_warnings(action="ignore"):  # invalid escapes in old modules
-            tree = ast.parse(text, file)
-        described = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        found += [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, described)]
-    return [text for text in found if text]
 
 
 def documents(path: str | Path, field: str = "text") -> list[str]:

@@ -31,6 +31,13 @@ def remember_compilations() -> None:
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
 
 
+def compile_in_haste() -> None:
+    """For programs that take longer to compile than to run. Must come before the first of them: XLA reads its flags once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    if jax.__version_info__ < (0, 11):  # XLA ends a program that names a flag it does not know
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
+
+
 def join(coordinator: str | None, processes: int | None, process: int | None) -> None:
     """Joins the other processes of this run, when a launcher or the command line says that there are any.
 

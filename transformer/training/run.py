@@ -107,7 +107,7 @@ def run(build: Build, given: Mapping[str, Any], *, seed: int = 0, mesh: str | No
     small: dict[str, Any] = {}
     if options["smoke"]:
         small = getattr(inspect.getmodule(build), "SMOKE", {})
-        jax.config.update("jax_disable_most_optimizations", True)  # it compiles far more than it computes
+        machine.compile_in_haste()
     given = knobs.fitted({**small, **given}, build)
     changes = {option: options[option] for option in ("dtype", "remat", "accumulate") if options[option] is not None}
     # Several processes always train one model: without a mesh each would train its own.

@@ -26,15 +26,17 @@ class Family:
         residues = len(AMINO_ACIDS)
         return cls(random.dirichlet(np.full(residues, evenness), length), np.full(residues, 1 / residues), insert, skip)
 
-    def sample(self, random: np.random.Generator) -> list[int]:
-        """One member: insertions may come before the first match state and after each."""
-        said = []
-        for emission in (None, *self.matched):
-            if emission is not None and random.random() >= self.skip:
-                said.append(int(random.choice(len(emission), p=emission)))
-            while random.random() < self.insert:
-                said.append(int(random.choice(len(self.background), p=self.background)))
-        return said
+    def sample(self, count: int, random: np.random.Generator) -> np.ndarray:
+        """Members [count, t], filled up with END: insertions may come before the first match state and after each."""
+        states, residues = self.matched.shape
+        inserted = random.geometric(1 - self.insert, (count, states + 1)) - 1
+        said = np.full((count, states + 1, 1 + inserted.max()), END)  # by each state, and after it; none before the first
+        matched = (random.random((count, states, 1)) > self.matched.cumsum(-1)[:, :-1]).sum(-1)
+        said[:, 1:, 0] = np.where(random.random((count, states)) < self.skip, END, matched)
+        after = np.arange(inserted.max()) < inserted[..., None]
+        said[..., 1:][after] = random.choice(residues, size=after.sum(), p=self.background)
+        said = said.reshape(count, -1)
+        return np.take_along_axis(said, np.argsort(said == END, 1, kind="stable"), 1)
 
     def logprobs(self, sequences: np.ndarray, evidence: np.ndarray | None = None) -> np.ndarray:
         """The log of the probability of each whole sequence [n, t], filled up with END, of which each has at least one.
@@ -119,9 +121,11 @@ def masked_optimum(families: list[Family], dataset: MapDataset, first: int, rate
 def members(families: list[Family], count: int, length: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """So many sequences [count, length], END after the last residue, and the family each is of; longer ones are drawn anew."""
     of, rows = random.integers(len(families), size=count), np.full((count, length), END, np.int32)
-    for row, family in zip(rows, of, strict=True):
-        said = families[family].sample(random)
-        while len(said) >= length:
-            said = families[family].sample(random)
-        row[:len(said)] = said
+    for number, family in enumerate(families):
+        still = np.flatnonzero(of == number)
+        while still.size:
+            said = family.sample(still.size, random)[:, :length]
+            fit = said[:, -1] == END
+            rows[still[fit], :said.shape[1]] = said[fit]
+            still = still[~fit]
     return rows, of
