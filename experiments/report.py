@@ -1,6 +1,7 @@
 """All results in one table: `python -m experiments report` gathers what runs wrote and writes RESULTS.md.
 
-README.md has a line of it for each system, between two marks. What was gathered before stays in results.jsonl, beside this file, so that a table needs no run to be kept.
+README.md has a line of it for each system, between two marks. What was gathered before stays in results.jsonl, beside this
+file, so that a table needs no run to be kept.
 """
 import json
 import statistics
@@ -13,8 +14,8 @@ KEPT = HERE / "results.jsonl"
 SHAPES = ("embeddings", "encoders", "decoders", "encoder_decoders", "workflows")
 HEAD = """# Results
 
-Every system that has been measured, by `python -m experiments NAME --seed N`, as written by `python -m experiments report`: the least, the median
-and the greatest value over its seeds, on data held out. A threshold is what `--check` asks for; the baseline is computed
+Every system that has been measured, by `python -m experiments NAME --seed N`, as written by `python -m experiments report`:
+the least, the median and the greatest value over its seeds, on data held out. A threshold is what `--check` asks for; the baseline is computed
 from the same data. Minutes are the median's, on {machine}.
 
 | system | shape | loss | data | measure | value | threshold | baseline | seeds | minutes |

@@ -60,8 +60,8 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
     for stage, start, better in (("scratch", model, 0.0), ("fine-tuned", trained.kept, 0.05)):
         tuned = yield Experiment(
             stage=stage, model=start, data=few, held_out=many, steps=tuning, **shared,
-            optimizer=muon(start, warmup_cosine(rate / 2, tuning, warmup=tuning // 10), adam=0.75, rates=rates(size), decayed=["*kernel"]), measures=[judge],
-            corpus="three tasks about a Markov source", shows=[by_task(judge, stage, scratch, asked[:3])],
+            optimizer=muon(start, warmup_cosine(rate / 2, tuning, warmup=tuning // 10), adam=0.75, rates=rates(size), decayed=["*kernel"]),
+            measures=[judge], corpus="three tasks about a Markov source", shows=[by_task(judge, stage, scratch, asked[:3])],
             expects=[Expectation("exact", scratch["exact"] + better, baseline=scratch["exact"], above=True)])
         scratch = tuned.values
 

@@ -53,9 +53,9 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
     unseen = masked_sentences(held_out, pieces, length).seed(0)
     counts = np.bincount(pieces(learned), minlength=pieces.size) + 1.0
     unigram = float(-np.log(counts / counts.sum())[pieces(held_out)].mean())
-    yield stage("reference", pieces, reference_steps, reference_rate, loss=masked_and_next, data=masked_sentences(learned, pieces, length), held_out=unseen,
-                corpus="the Python reference", expects=[Expectation("nats", 4.4, baseline=unigram)],
-                shows=[masked_lines(pieces, unseen, range(3))])
+    yield stage("reference", pieces, reference_steps, reference_rate, loss=masked_and_next,
+                data=masked_sentences(learned, pieces, length), held_out=unseen, corpus="the Python reference",
+                expects=[Expectation("nats", 4.4, baseline=unigram)], shows=[masked_lines(pieces, unseen, range(3))])
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ def experiment(layers: int = 2, embed: int = 64, heads: int = 4, mlp: int = 128,
     others = {"bag of words": bag_accuracy(words, topics, unseen, truth, 1, most=600), "whole words": by_words.values["right"],
               "letters, flat": by_letters.values["right"]}
     yield stage("nested", 32, parts, tables, measures=[lambda model, values: {
-        "behind_flat": by_letters.values["right"] - values["right"], "before_words": values["right"] - by_words.values["right"], "fewer_scores": fewer}],
+        "behind_flat": by_letters.values["right"] - values["right"], "before_words": values["right"] - by_words.values["right"],
+        "fewer_scores": fewer}],
         expects=[Expectation("behind_flat", 0.01, baseline=0.0), Expectation("before_words", 0.1, baseline=0.0, above=True),
                  Expectation("fewer_scores", 2.0, baseline=1.0, above=True), Expectation("right", 0.85, others["bag of words"], above=True)],
         shows=[bars(others, "letters, words, sentences nested", "right", on(examples(

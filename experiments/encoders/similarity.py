@@ -26,8 +26,8 @@ from transformer.training.run import main
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "count": 300, "asked": 64}
 
 
-def experiment(from_: Path | None = None, file: Path | None = None, layers: int = 2, embed: int = 64, heads: int = 4, mlp: int = 96, length: int = 20, rows: int = 64,
-               count: int = 20_000, asked: int = 1000, rate: float = 1e-2, steps: int = 1000) -> Experiment:
+def experiment(from_: Path | None = None, file: Path | None = None, layers: int = 2, embed: int = 64, heads: int = 4, mlp: int = 96,
+               length: int = 20, rows: int = 64, count: int = 20_000, asked: int = 1000, rate: float = 1e-2, steps: int = 1000) -> Experiment:
     if file is None:
         learned, unseen = (list(zip(*(paraphrases.graded(rng, held_out) for _ in range(some)), strict=True))
                            for rng, held_out, some in ((default_rng(0), False, count), (default_rng(1), True, asked)))

@@ -67,7 +67,8 @@ def shape(name: str, judge: Judge, corpus: Corpus, others: Mapping[str, Mapping[
         stage=name, model=model, loss=loss, data=data[0], held_out=data[1].seed(0), tokenizer=tokenizer, rows=rows, steps=corpus.steps,
         optimizer=muon(model, warmup_cosine(rate, corpus.steps, warmup=corpus.steps // 10), adam=0.75, rates=rates),
         expects=expects,
-        corpus=f"{corpus.about}, translated", measures=[lambda model, values: judge(model, lines)], shows=[table(name, judge, lines, others, corpus.columns)])
+        corpus=f"{corpus.about}, translated", measures=[lambda model, values: judge(model, lines)],
+        shows=[table(name, judge, lines, others, corpus.columns)])
 
 
 if __name__ == "__main__":
