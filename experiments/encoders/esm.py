@@ -26,7 +26,7 @@ from transformer.training.run import main
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "families": 2, "count": 64, "unseen": 4}
 
 
-def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 192, length: int = 36, rows: int = 64, rate: float = 1e-2,
+def experiment(layers: int = 3, embed: int = 96, heads: int = 8, mlp: int = 192, length: int = 30, rows: int = 64, rate: float = 1e-2,
                hidden: float = 0.4, far: float = 100.0, dropout: float = 0.0, steps: int = 2400, families: int = 6, count: int = 48_000,
                unseen: int = 200, folder: Path | None = None, skip: bool | None = None) -> Experiment:
     kin = [Family.of(seed) for seed in range(families)]
