@@ -15,8 +15,8 @@ SHAPES = ("embeddings", "encoders", "decoders", "encoder_decoders", "workflows")
 HEAD = """# Results
 
 Every system that has been measured, by `python -m experiments NAME --seed N`, as written by `python -m experiments report`:
-the least, the median and the greatest value over its seeds, on data held out. A threshold is what `--check` asks for; the baseline is computed
-from the same data. Minutes are the median's, on {machine}.
+the least, the median and the greatest value over its seeds, on data held out. A threshold is what `--check` asks for; the
+baseline is computed from the same data. Minutes are the median's, on {machine}.
 
 | system | shape | loss | data | measure | value | threshold | baseline | seeds | minutes |
 |---|---|---|---|---|---|---|---|---|---|

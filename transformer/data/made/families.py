@@ -30,7 +30,7 @@ class Family:
         """Members [count, t], filled up with END: insertions may come before the first match state and after each."""
         states, residues = self.matched.shape
         inserted = random.geometric(1 - self.insert, (count, states + 1)) - 1
-        said = np.full((count, states + 1, 1 + inserted.max()), END)  # by each state, and after it; none before the first
+        said = np.full((count, states + 1, 1 + inserted.max()), END)  # by a state, then after it; state 0 says nothing
         matched = (random.random((count, states, 1)) > self.matched.cumsum(-1)[:, :-1]).sum(-1)
         said[:, 1:, 0] = np.where(random.random((count, states)) < self.skip, END, matched)
         after = np.arange(inserted.max()) < inserted[..., None]
