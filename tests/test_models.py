@@ -9,9 +9,11 @@ import pytest
 from tiny import SPECS, sharp
 
 from transformer.layers import Linear
-from transformer.models import t5
+from transformer.mistakes import Mistake
+from transformer.models import bert, clip, t5, whisper
 from transformer.models.modernbert import ModernBert, Size
-from transformer.weights import edit, initialise, named
+from transformer.models.roberta import Roberta
+from transformer.weights import abstract, edit, initialise, named
 
 ROWS, LENGTH = 3, 8
 MODELS = {name: sharp(spec) for name, spec in SPECS.items()}
@@ -211,3 +213,12 @@ def test_every_weight_matters(name):
     for path, gradient in named(gradients).items():
         # Softmax does not see what all keys have in common.
         assert float(abs(gradient).max()) > 1e-4 or path.endswith("attention.key.bias"), path
+
+
+@pytest.mark.parametrize("spec", [
+    Roberta.of(bert.Size(64, 8, 1, 1, 16, 2, 24)),  # two of its eight positions are not for real tokens
+    clip.Text.of(clip.TextSize(64, 6, 1, 16, 2, 24), None), whisper.Whisper.of(whisper.Size(64, 4, 6, 6, 1, 16, 2, 24))])
+def test_rows_longer_than_there_are_positions_are_refused(spec):
+    row = np.ones((1, 13, 4)) if isinstance(spec, whisper.Whisper) else np.ones((1, 13), int)
+    with pytest.raises(Mistake, match="the model has 6: cut them"):
+        jax.eval_shape(type(spec).encode, abstract(spec), row)

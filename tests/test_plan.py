@@ -16,8 +16,9 @@ from transformer.__main__ import main
 from transformer.costs import DEVICES
 from transformer.describe import lines
 from transformer.hlo import Program
+from transformer.mistakes import Mistake
 from transformer.plan import chosen, padded, plan, speed
-from transformer.presets import PRESETS, gpt
+from transformer.presets import PRESETS, gpt, known
 from transformer.sharding import mesh_of
 from transformer.training.loop import promised
 from transformer.training.run import guarded
@@ -47,6 +48,12 @@ def started():
 
 def test_presets_count_what_was_published():
     assert {name: count(build().model) for name, build in PRESETS.items()} == PUBLISHED
+
+
+def test_a_file_without_an_experiment_says_so(tmp_path):
+    (tmp_path / "mine.py").write_text("layers = 3")
+    with pytest.raises(Mistake, match="mine.py has no function experiment"):
+        known(str(tmp_path / "mine.py"))
 
 
 def test_a_table_has_every_weight_and_their_total():
@@ -139,6 +146,26 @@ def test_a_gradient_of_which_each_device_keeps_its_part_is_scattered():
     assert sum(matmul.flops for matmul in program.matmuls()) == 2 * 32 * 16 * 24 / 8
 
 
+def test_of_the_branches_of_a_layer_only_the_larger_counts():
+    def turns(x, wide, narrow):
+        branches = (lambda x: x @ wide @ wide.T, lambda x: x @ narrow @ narrow.T)
+        return jax.lax.scan(lambda x, kind: (jax.lax.switch(kind, branches, x), None), x, jnp.array([0, 1, 0]))[0]
+
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((5, 16), (16, 24), (16, 8))]
+    program = Program(jax.jit(turns).lower(*shapes).compile().as_text())
+    assert sum(matmul.flops for matmul in program.matmuls()) == 3 * 2 * 2 * 5 * 16 * 24
+
+
+def test_experts_are_counted_by_what_each_row_is_multiplied_with():
+    def experts(x, matrices, counts):
+        return jax.lax.ragged_dot(x, matrices, counts).sum()
+
+    x, matrices, counts = jnp.ones((64, 16)), jnp.ones((4, 16, 32)), jnp.full(4, 16)
+    both = jax.grad(experts, (0, 1))
+    assert costs.flops(jax.make_jaxpr(experts)(x, matrices, counts).jaxpr) == 2 * 64 * 16 * 32
+    assert costs.flops(jax.make_jaxpr(both)(x, matrices, counts).jaxpr) >= 2 * 2 * 64 * 16 * 32
+
+
 def test_flops_of_gpt2_are_the_closed_formula():
     experiment = dataclasses.replace(PRESETS["gpt2"](rows=4), unroll=False)
     batch = {name: jax.ShapeDtypeStruct((4, *x.shape), x.dtype) for name, x in experiment.data[0].items()}
@@ -205,6 +232,11 @@ def test_a_ring_is_as_fast_as_its_slowest_link():
     assert speed((0, 8, 16, 24), h100) == h100.network
     assert speed(tuple(range(16)), h100) == 8 * h100.network
     assert speed((0, 8, 16, 24), DEVICES["v5e"]) == DEVICES["v5e"].link
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_padded(name):
+    assert padded(PRESETS[name], {}, mesh_of("fsdp=8")) == ({}, "")
 
 
 def test_a_published_vocabulary_is_padded_only_where_the_mesh_asks_for_it():

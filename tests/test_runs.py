@@ -185,7 +185,7 @@ def test_a_resumed_run_keeps_its_knobs_unless_others_are_given(tmp_path, monkeyp
     assert second.folder == first.folder and second.step == 4
     knobs = json.loads((first.folder / "knobs.json").read_text())
     assert knobs["experiment"] | {"steps": 4, "dropout": 0.0} == knobs["experiment"]
-    assert knobs["run"] == {"seed": 3, "dtype": None, "remat": None, "accumulate": 1, "smoke": None}
+    assert knobs["run"] == {"seed": 3, "dtype": None, "remat": None, "accumulate": 1, "smoke": None, "mesh": None}
     plain = run(experiment, {"steps": 4, "dropout": 0.0}, runs=tmp_path / "plain", seed=3, accumulate=1)
     assert steps_of(first.folder) == steps_of(plain.folder)
 
@@ -229,6 +229,14 @@ def test_a_signal_saves_and_stops(finished, tmp_path, monkeypatch, capsys, numbe
         main(experiment, ["--runs", str(tmp_path), "--resume"])
     assert done.value.code == 0
     assert same(final(folder), final(finished.folder)) and steps_of(folder) == steps_of(finished.folder)
+
+
+def test_a_signal_at_the_last_step_is_heard_too(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(20, patch, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        cut = run(experiment, {}, runs=tmp_path)
+    assert cut.stopped == signal.SIGTERM and not (cut.folder / "result.json").exists()
+    assert run(experiment, {}, runs=tmp_path, resume=True).step == 20 and (cut.folder / "result.json").exists()
 
 
 def test_signals_are_heard_again_after_a_run(before, finished):

@@ -40,8 +40,8 @@ class LowRank:
     def kernel(self) -> Array:
         """The one matrix that all three come to, or one for each layer."""
         kernel, narrow, widen = self.base.kernel, self.narrow.kernel, self.widen.kernel
-        repeated = narrow.shape[:narrow.ndim - self.base.inputs - 1]
-        product = narrow.reshape(*repeated, -1, narrow.shape[-1]) @ widen.reshape(*repeated, narrow.shape[-1], -1)
+        times = narrow.shape[:narrow.ndim - self.base.inputs - 1]
+        product = narrow.reshape(*times, -1, narrow.shape[-1]) @ widen.reshape(*times, narrow.shape[-1], -1)
         return kernel + self.scale * product.reshape(kernel.shape).astype(kernel.dtype)
 
 

@@ -71,10 +71,10 @@ def score(q: Array, k: Array) -> Array:
     return jnp.einsum("bgtk,bgsk->bgts", q, k, preferred_element_type=jnp.float32)
 
 
-def _score_backward(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+def _score_backward(kept: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     q, k = kept
-    g = g.astype(q.dtype)
-    return jnp.einsum("bgts,bgsk->bgtk", g, k), jnp.einsum("bgkt,bgts->bgks", q.swapaxes(2, 3), g).swapaxes(2, 3)
+    dy = dy.astype(q.dtype)
+    return jnp.einsum("bgts,bgsk->bgtk", dy, k), jnp.einsum("bgkt,bgts->bgks", q.swapaxes(2, 3), dy).swapaxes(2, 3)
 
 
 @jax.custom_vjp
@@ -83,9 +83,9 @@ def tell(weights: Array, v: Array) -> Array:
     return jnp.einsum("bgts,bgsk->bgtk", weights, v)
 
 
-def _tell_backward(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+def _tell_backward(kept: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     weights, v = kept
-    return jnp.einsum("bgtk,bgsk->bgts", g, v), jnp.einsum("bgkt,bgts->bgks", g.swapaxes(2, 3), weights).swapaxes(2, 3)
+    return jnp.einsum("bgtk,bgsk->bgts", dy, v), jnp.einsum("bgkt,bgts->bgks", dy.swapaxes(2, 3), weights).swapaxes(2, 3)
 
 
 score.defvjp(lambda q, k: (score(q, k), (q, k)), _score_backward)

@@ -16,7 +16,7 @@ def flops(jaxpr: Any, wide_only: bool = False) -> int:
     total = 0
     for equation in jaxpr.eqns:
         name = equation.primitive.name
-        if name in MATMULS and not (wide_only and all(x.aval.dtype.itemsize < 4 for x in equation.invars)):
+        if name in MATMULS and not (wide_only and all(x.aval.dtype.itemsize < 4 for x in equation.invars[:2])):
             total += MATMULS[name](equation)
         times = equation.params["length"] if name == "scan" else 1
         inner = [flops(sub, wide_only) for value in equation.params.values() for sub in jaxprs(value)]
@@ -37,7 +37,12 @@ def _convolution(equation: Any) -> int:
     return 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // kernel[outputs]
 
 
-MATMULS = {"dot_general": _dot, "conv_general_dilated": _convolution}
+def _of_groups(equation: Any) -> int:
+    """Each row is multiplied with the matrix of its own group; in the gradient of the matrices, summed into it."""
+    return 2 * math.prod(equation.invars[0].aval.shape) * equation.outvars[0].aval.shape[-1]
+
+
+MATMULS = {"dot_general": _dot, "conv_general_dilated": _convolution, "ragged_dot_general": _of_groups}
 
 
 def jaxprs(value: Any) -> list[Any]:
@@ -76,12 +81,12 @@ DEVICES = {device.name: device for device in (
 )}
 
 
-def peak(device: Any) -> float:
-    """FLOP/s of one device: from the table if it is known, else as measured by a matmul here and now."""
+def peak(device: Any, dtype: str = "bfloat16") -> float:
+    """FLOP/s of one device in that type: from the table if it is known, else as measured by a matmul here and now."""
     kind = device.device_kind.lower().replace(" ", "")
     for name, known in DEVICES.items():
         if name in kind or {"v5e": "v5lite", "v6e": "v6lite", "v5p": "v5"}.get(name, name) in kind:
-            return known.flops
+            return known.flops if jnp.dtype(dtype).itemsize < 4 else known.flops32
     x = jax.device_put(jnp.ones((1024, 1024)), device)
     product = jax.jit(lambda x: x @ x)
     product(x).block_until_ready()

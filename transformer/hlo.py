@@ -99,9 +99,12 @@ class Program:
                 yield Collective(kind, times * shares[kind] * shape.bytes, group)
 
     def matmuls(self) -> Iterator[Matmul]:
-        for instruction, computation, times in self._walk(self.entry, 1):
+        return self._matmuls(self.entry)
+
+    def _matmuls(self, computation: Computation) -> Iterator[Matmul]:
+        for instruction, around, times in self._walk(computation, 1):
             if instruction.opcode == "dot":
-                left, right = (computation[name].shapes[0] for name in instruction.operands)
+                left, right = (around[name].shapes[0] for name in instruction.operands)
                 out = instruction.shapes[0].elements
                 contracted = math.prod(left.lengths[axis] for axis in instruction.axes("lhs_contracting_dims"))
                 yield Matmul(2 * times * out * contracted, times * (left.elements + right.elements + out))
@@ -116,9 +119,22 @@ class Program:
         for instruction in computation.values():
             yield instruction, computation, times
             trips = re.search(r'known_trip_count"?:\{"n":"(\d+)"', instruction.attributes)
-            inner = self._called(instruction)
-            if inner is not None:
+            if branches := self._branches(instruction):
+                yield from self._walk(max(branches, key=self._work), times)
+            elif inner := self._called(instruction):
                 yield from self._walk(inner, times * int(trips[1]) if trips else times)
+
+    def _branches(self, instruction: Instruction) -> list[Computation]:
+        """Those of which a conditional takes one."""
+        if instruction.opcode != "conditional":
+            return []
+        listed = re.search(r"branch_computations=\{(.*?)\}", instruction.attributes)
+        names = re.findall(r"[\w.-]+", listed[1]) if listed else [
+            name for which in ("true", "false") if (name := instruction.attribute(f"{which}_computation"))]
+        return [self.computations[name] for name in names]
+
+    def _work(self, computation: Computation) -> int:
+        return sum(matmul.flops for matmul in self._matmuls(computation))
 
     def _called(self, instruction: Instruction) -> Computation | None:
         attribute = {"while": "body", "fusion": "calls", "call": "to_apply"}.get(instruction.opcode)

@@ -1,7 +1,7 @@
 """What a model is trained to do: a loss is (model, batch, key) -> (sum, weight, metrics).
 
-The sum and its weight come apart so that micro-batches of unequal weight add up to exactly the whole batch; metrics are
-pairs of a sum and a weight too. `smoothing`, `z` and `tile` are values: `partial(next_token, z=1e-4)` is a loss.
+The sum and its weight come apart so that micro-batches of unequal weight add up to exactly the whole batch, but where rows
+are each other's rivals (`next_vector`, `matching`): there a micro-batch has fewer. Metrics are pairs of a sum and a weight too. `smoothing`, `z` and `tile` are values: `partial(next_token, z=1e-4)` is a loss.
 """
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -99,11 +99,10 @@ def classified_and_next(model: Any, batch: Batch, key: Array | None = None, lang
     verdict = model.verdict(hidden, batch["weights"] > 0)
     _, nats = cross_entropy(verdict, batch["label"])
     nats, rows = (nats * there).sum(), there.sum()
-    spoken, weight, _ = token_loss(model.decoder.logits, hidden, batch["targets"], batch["weights"])
-    # A mean over tokens becomes a sum over rows, so that both parts add up.
-    total = nats + language * rows * spoken / jnp.maximum(weight, 1.0)
+    shares = batch["weights"] / jnp.maximum(batch["weights"].sum(-1, keepdims=True), 1.0)  # a row's tokens weigh one together
+    spoken, _, _ = token_loss(model.decoder.logits, hidden, batch["targets"], shares)
     right = ((verdict.argmax(-1) == batch["label"]) * there).sum()
-    return total, rows, {"verdict": (nats, rows), "accuracy": (right, rows), "nats": (spoken, weight)}
+    return nats + language * spoken, rows, {"verdict": (nats, rows), "accuracy": (right, rows), "nats": (spoken, rows)}
 
 
 def next_vector(model: Any, batch: Batch, key: Array | None = None, temperature: float = 0.05) -> Result:
@@ -248,9 +247,9 @@ def distillation(model: Any, batch: Batch, key: Array | None = None, temperature
     logits = model.student.words(there)
     apart = (jnp.exp(wanted) * (wanted - jax.nn.log_softmax(logits / temperature))).sum(-1) * temperature**2
     soft = (apart * batch["weights"]).sum()
-    turned = 1 - _cosine(hidden, taught)
-    # A mean over all tokens, weighed like the means over masked ones.
-    direction = (turned * batch["present"]).sum() / jnp.maximum(batch["present"].sum(), 1) * weight
+    turned = (1 - _cosine(hidden, taught)) * batch["present"]
+    # A mean over all tokens of a row, weighed like those under its masks.
+    direction = (turned.sum(-1) / jnp.maximum(batch["present"].sum(-1), 1) * batch["weights"].sum(-1)).sum()
     total = (shares[0] * soft + shares[1] * masked + shares[2] * direction) / sum(shares)
     right = ((logits.argmax(-1) == batch["labels"]) * batch["weights"]).sum()
     return total, weight, {**metrics, "right": (right, weight), "soft": (soft, weight), "direction": (direction, weight)}

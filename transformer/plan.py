@@ -97,7 +97,8 @@ def fake_devices(number: int) -> list[Any]:
 
 def padded(build: Callable[..., Experiment], given: Mapping[str, Any], mesh: Mesh) -> tuple[dict[str, Any], str]:
     """A published vocabulary that the mesh doesn't divide gets rows that no token uses, as one would train it; and a word about it."""
-    vocab = given.get("vocab", knobs.knobs_of(build)["vocab"].default) if build in PRESETS.values() else 0
+    published = knobs.knobs_of(build).get("vocab") if build in PRESETS.values() else None
+    vocab = given.get("vocab", published.default) if published else 0
     if vocab % ways("vocab", mesh) == 0:
         return dict(given), ""
     multiple = math.lcm(LANES, ways("vocab", mesh))

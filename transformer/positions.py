@@ -12,9 +12,9 @@ from transformer.mistakes import Mistake
 Array = jax.Array
 
 
-def sinusoids(length: int, embed: int, longest: float = 10_000.0) -> Array:
-    """The fixed positions of 2017 [length, embed]: sines and cosines interleaved, wavelengths from 2π to longest·2π."""
-    return jnp.stack(waves(jnp.arange(length), embed, longest), axis=-1).reshape(length, embed)
+def sinusoids(positions: Array, embed: int, longest: float = 10_000.0) -> Array:
+    """The fixed positions of 2017 [..., embed]: sines and cosines interleaved, wavelengths from 2π to longest·2π."""
+    return jnp.stack(waves(positions, embed, longest), axis=-1).reshape(*positions.shape, embed)
 
 
 def waves(positions: Array, embed: int, longest: float = 10_000.0) -> tuple[Array, Array]:

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any, TypeVar, cast
 
 import jax
@@ -48,9 +49,15 @@ def table(size: Any, axes: str, initialiser: Initialiser | None = None) -> Array
 def constant(size: Any, axes: str, value: float) -> Array:
     """A scale that starts at one, or a bias that starts at zero."""
     names = tuple(axes.split())
-    return _promise(_lengths(size, names), _named(names), lambda key, shape, fan_in: jnp.full(shape, value), 1)
+    return _promise(_lengths(size, names), _named(names), _filled(value), 1)
 
 
+@cache
+def _filled(value: float) -> Initialiser:
+    return lambda key, shape, fan_in: jnp.full(shape, value)
+
+
+@cache
 def normal(deviation: float) -> Initialiser:
     return lambda key, shape, fan_in: deviation * jax.random.normal(key, shape)
 
@@ -68,27 +75,35 @@ def stacked(block: Tree, layers: int) -> Tree:
 def repeated(part: Tree, times: int, axis: str) -> Tree:
     """The same part several times over, along a new first axis of this name, each born from a key of its own."""
 
-    def one(w: Weight) -> Weight:
-        def born(key: Array, shape: tuple[int, ...], fan_in: int) -> Array:
-            keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(jnp.arange(times))
-            return jax.vmap(lambda key: w.initialiser(key, w.shape, fan_in))(keys)
+    return jax.tree.map(lambda w: Weight((times, *w.shape), (axis, *w.axes), _each(w.initialiser, times), w.fan_in), part)
 
-        return Weight((times, *w.shape), (axis, *w.axes), born, w.fan_in)
 
-    return jax.tree.map(one, part)
+@cache
+def _each(initialiser: Initialiser, times: int) -> Initialiser:
+    """Of the first axis, each from a key of its own."""
+
+    def born(key: Array, shape: tuple[int, ...], fan_in: int) -> Array:
+        keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(jnp.arange(times))
+        return jax.vmap(lambda key: initialiser(key, shape[1:], fan_in))(keys)
+
+    return born
 
 
 def initialise(spec: Tree, key: Array, held: Mapping[str, Array] | None = None) -> Tree:
-    """Every weight from a key of its own path, so that adding a weight changes no other; those that are `held` as they are."""
-    held = holds(spec) if held is None else held
+    """Every weight from a key of its own path, so that adding a weight changes no other; those that are `held` as they are.
 
-    def born(path: tuple[Any, ...], w: Weight) -> Array:
-        if name_of(path) in held:
-            return held[name_of(path)]
-        own = jax.random.fold_in(key, zlib.crc32(name_of(path).encode()))
-        return w.initialiser(own, w.shape, w.fan_in).astype(w.dtype)
-
-    return jax.tree_util.tree_map_with_path(born, spec)
+    Weights that are alike are drawn together, which compiles sooner and gives each what it would draw alone.
+    """
+    weights, born = named(spec), dict(holds(spec) if held is None else held)
+    alike: dict[Any, list[str]] = {}
+    for name, w in weights.items():
+        if name not in born:
+            alike.setdefault((w.initialiser, w.shape, w.fan_in), []).append(name)
+    for (initialiser, shape, fan_in), names in alike.items():
+        keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.array([zlib.crc32(name.encode()) for name in names], jnp.uint32))
+        drawn = jax.vmap(lambda own: initialiser(own, shape, fan_in))(keys)
+        born |= {name: values.astype(weights[name].dtype) for name, values in zip(names, drawn, strict=True)}
+    return jax.tree_util.tree_map_with_path(lambda path, w: born[name_of(path)], spec)
 
 
 def holding(spec: Tree, model: Any) -> Tree:

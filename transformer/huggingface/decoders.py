@@ -1,6 +1,6 @@
 """The three classes that a decoder of theirs comes in: predicting tokens, bare, and classifying texts."""
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from transformer.huggingface import calls
@@ -9,17 +9,12 @@ from transformer.huggingface.encoders import labelled, labels
 from transformer.huggingface.family import Family
 from transformer.huggingface.names import Row, prefixed
 from transformer.layers import Linear
+from transformer.models.bert import Classes
 from transformer.models.last_token import LastToken
 from transformer.weights import normal
 
 Settings = dict[str, Any]
 HEAD = "lm_head.weight"
-
-
-@dataclass(frozen=True)
-class ClassSize:
-    embed: int
-    classes: int
 
 
 def decoders(kind: str, name: str, ours: type, read: Callable[[Config], Any], write: Callable[[Any], Settings],
@@ -35,8 +30,7 @@ def decoders(kind: str, name: str, ours: type, read: Callable[[Config], Any], wr
 
     def read_classes(config: Config) -> LastToken:
         decoder = read_bare(config)
-        size = ClassSize(decoder.tokens.table.shape[-1], labels(config))
-        head = Linear.of(size, "embed -> classes", initialiser=normal(0.02))
+        head = Linear.of(Classes.on(decoder, labels(config)), "embed -> classes", initialiser=normal(0.02))
         return LastToken(decoder, head, config.take("pad_token_id", None))
 
     def write_bare(model: Any) -> Settings:

@@ -8,6 +8,7 @@ import numpy as np
 
 from transformer.huggingface import calls, encoders
 from transformer.huggingface.config import Config, activation_name
+from transformer.huggingface.encoders import norm
 from transformer.huggingface.family import Call, Family
 from transformer.huggingface.files import Stored
 from transformer.huggingface.generate import generated
@@ -204,11 +205,7 @@ def block_rows(theirs: str, ours: str) -> tuple[Row, ...]:
              for part, own in (("self_attn", "attention"), ("encoder_attn", "cross"), ("final", "mlp"))]
     return (*(Row(part + ".weight", own + ".kernel", linear) for part, own in layers),
             *(Row(part + ".bias", own + ".bias", vector) for part, own in layers),
-            *(row for norm in norms for row in norm_rows(*norm)))
-
-
-def norm_rows(theirs: str, ours: str) -> tuple[Row, Row]:
-    return Row(theirs + ".weight", ours + ".scale", vector), Row(theirs + ".bias", ours + ".shift", vector)
+            *(row for pair in norms for row in norm(*pair)))
 
 
 ROWS = (
@@ -217,7 +214,7 @@ ROWS = (
     Row("model.decoder.embed_tokens.weight", "targets.table", as_is),
     *(row for side in ("encoder", "decoder") for row in (
         Row(f"model.{side}.embed_positions.weight", f"{side}.positions.table", as_is),
-        *norm_rows(f"model.{side}.layernorm_embedding", f"{side}.norm"),
+        *norm(f"model.{side}.layernorm_embedding", f"{side}.norm"),
         *block_rows(f"model.{side}", f"{side}.blocks.blocks"))),
     Row("final_logits_bias", "bias", after_ones(1)),
 )

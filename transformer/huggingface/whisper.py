@@ -7,6 +7,7 @@ import numpy as np
 from transformer.data import sound
 from transformer.huggingface import calls, seq2seq
 from transformer.huggingface.config import Config
+from transformer.huggingface.encoders import norm
 from transformer.huggingface.family import Call, Family
 from transformer.huggingface.names import Row, as_is, reversed_axes, vector
 from transformer.mistakes import Mistake
@@ -42,11 +43,11 @@ ROWS = (
         Row(f"model.encoder.conv{number}.bias", f"encoder.{own}.bias", vector))),
     Row("model.encoder.embed_positions.weight", "encoder.positions.table", as_is),
     *seq2seq.block_rows("model.encoder", "encoder.blocks.blocks"),
-    *seq2seq.norm_rows("model.encoder.layer_norm", "encoder.norm"),
+    *norm("model.encoder.layer_norm", "encoder.norm"),
     Row("model.decoder.embed_tokens.weight", "tokens.table", as_is),
     Row("model.decoder.embed_positions.weight", "positions.table", as_is),
     *seq2seq.block_rows("model.decoder", "blocks.blocks"),
-    *seq2seq.norm_rows("model.decoder.layer_norm", "norm"),
+    *norm("model.decoder.layer_norm", "norm"),
 )
 
 # Of training, of other heads, of generation.

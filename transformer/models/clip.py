@@ -9,7 +9,9 @@ from flax import struct
 from transformer import masks
 from transformer.attention import Attention
 from transformer.layers import Activation, Embedding, LayerNorm, Linear, Mlp, quick_gelu, static
+from transformer.models.bi_encoder import unit
 from transformer.models.vit import patches
+from transformer.positions import counted
 from transformer.sharding import shard
 from transformer.stack import PreNorm, Stack
 from transformer.weights import constant, normal
@@ -77,7 +79,7 @@ class Text:
                    LayerNorm.of(size, epsilon), end)
 
     def encode(self, tokens: Array, *, present: Array | None = None) -> Array:
-        x = self.tokens(tokens) + self.positions.table[None, : tokens.shape[1]]
+        x = self.tokens(tokens) + self.positions(counted(tokens.shape[1], self.positions.table.shape[0]))
         x = shard(x, "batch", "length", "embed")
         return self.norm(self.blocks(x, mask=masks.decoder(tokens.shape[1], present=present))[0])
 
@@ -106,7 +108,7 @@ class Image:
 
     def encode(self, images: Array) -> Array:
         """A vector for the whole, then one for every patch, of images [b, height, width, channels]."""
-        x = self.patch(patches(images, self.patch.kernel.shape[0]))
+        x = self.patch(patches(images.astype(self.patch.kernel.dtype), self.patch.kernel.shape[0]))
         whole = jnp.broadcast_to(self.whole.table.astype(x.dtype)[None], (len(x), 1, x.shape[-1]))
         x = jnp.concatenate([whole, x], axis=1) + self.positions.table.astype(x.dtype)[None]
         return self.blocks(shard(self.first_norm(x), "batch", "length", "embed"))[0]
@@ -137,12 +139,7 @@ class CLIP:
         return jnp.exp(self.warmth) * (texts @ pictures.T)
 
     def embed_text(self, tokens: Array, *, present: Array | None = None) -> Array:
-        return _unit(self.text_out(self.text.pooled(self.text.encode(tokens, present=present), tokens)))
+        return unit(self.text_out(self.text.pooled(self.text.encode(tokens, present=present), tokens)).astype(jnp.float32))
 
     def embed_image(self, images: Array) -> Array:
-        return _unit(self.image_out(self.image.pooled(self.image.encode(images))))
-
-
-def _unit(x: Array) -> Array:
-    x = x.astype(jnp.float32)
-    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+        return unit(self.image_out(self.image.pooled(self.image.encode(images))).astype(jnp.float32))

@@ -65,7 +65,7 @@ class Latents:
     def __call__(self, vectors: Array, *, key: Array | None = None) -> Mixture:
         """What is said of each of the vectors [b, t, width] by those before it."""
         keys = (None, None) if key is None else jax.random.split(key)
-        before = jnp.concatenate([self._begin(len(vectors)), self.read(vectors[:, :-1])], 1)
+        before = jnp.concatenate([self._begin(len(vectors)), self._read(vectors[:, :-1])], 1)
         x = self._placed(before, jnp.arange(vectors.shape[1])[None], keys[0])
         return self._say(self.blocks(x, mask=masks.causal(vectors.shape[1]), key=keys[1])[0])
 
@@ -74,7 +74,7 @@ class Latents:
 
     def decode(self, vectors: Array | None, memory: Memory) -> tuple[Mixture, Memory]:
         """What is said of the vector after these [b, t, width]; after nothing, of the first."""
-        read = self._begin(len(memory.slots.positions)) if vectors is None else self.read(vectors)
+        read = self._begin(len(memory.slots.positions)) if vectors is None else self._read(vectors)
         positions, slots = memory.slots.take(jnp.zeros(read.shape[:2], jnp.int32))
         mask = visible(positions, memory.slots, slots)
         x, blocks = self.blocks(self._placed(read, positions), cache=memory.blocks, mask=mask, positions=positions)
@@ -82,6 +82,9 @@ class Latents:
 
     def _begin(self, rows: int) -> Array:
         return jnp.broadcast_to(self.begin.table[None], (rows, *self.begin.table.shape))
+
+    def _read(self, vectors: Array) -> Array:
+        return self.read(vectors.astype(self.read.kernel.dtype))
 
     def _placed(self, x: Array, positions: Array, key: Array | None = None) -> Array:
         return shard(dropout(x + self.positions(positions).astype(x.dtype), self.dropout, key), "batch", "length", "embed")

@@ -14,6 +14,7 @@ from flax import struct
 from transformer import masks
 from transformer.attention import Attention
 from transformer.layers import Activation, Embedding, GatedMlp, Identity, LayerNorm, Linear, dropout, gelu, static
+from transformer.models.bert import Classes
 from transformer.models.bi_encoder import first
 from transformer.positions import Rotary
 from transformer.sharding import shard
@@ -39,12 +40,6 @@ class Size:
     @property
     def head(self) -> int:
         return self.embed // self.heads
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassSize:
-    embed: int
-    classes: int
 
 
 @struct.dataclass
@@ -140,7 +135,7 @@ class TokenClasses:
     def of(cls, size: Size, classes: int, epsilon: float = 1e-5, head_activation: Activation = gelu,
            **choices: Any) -> "TokenClasses":
         masked = Masked.of(size, epsilon, head_activation, **choices)
-        head = Linear.of(ClassSize(size.embed, classes), "embed -> classes", True, normal(0.02))
+        head = Linear.of(Classes(size.embed, classes), "embed -> classes", True, normal(0.02))
         return cls(masked.encoder, masked.dense, masked.norm, head, head_activation)
 
     def encode(self, tokens: Array, **context: Array | None) -> Array:

@@ -8,6 +8,7 @@ from flax import struct
 
 from transformer.layers import Activation, Embedding, gelu, static
 from transformer.models.bert import Bert, Masked, MaskedHead, Size
+from transformer.positions import counted
 
 Array = jax.Array
 
@@ -26,7 +27,13 @@ class Roberta:
     def tokens(self) -> Embedding:
         return self.bert.tokens
 
+    @property
+    def longest(self) -> int:
+        """How many positions it has; the first ones of its table are not for real tokens."""
+        return self.bert.positions.table.shape[0] - self.pad - 1
+
     def encode(self, tokens: Array, **context: Array | None) -> Array:
+        counted(tokens.shape[1], self.longest)
         real = (tokens != self.pad).astype(jnp.int32)
         positions = jnp.cumsum(real, -1) * real + self.pad
         return self.bert.encode(tokens, **{"positions": positions, **context})

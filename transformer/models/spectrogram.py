@@ -50,7 +50,7 @@ class Spectrogram:
         return frames + self.said(self.norm(x)), Memory(blocks, slots)
 
     def _read(self, frames: Array) -> Array:
-        return shard(self.heard(frames), "batch", "length", "embed")
+        return shard(self.heard(frames.astype(self.heard.kernel.dtype)), "batch", "length", "embed")
 
 
 @partial(jax.jit, static_argnums=2)

@@ -8,12 +8,11 @@ import math
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 from flax import struct
 
 from transformer.layers import Embedding, Identity
 from transformer.models.bart import Bart, Side
-from transformer.positions import waves
+from transformer.positions import sinusoids
 from transformer.weights import normal, scaled
 
 Array = jax.Array
@@ -39,7 +38,7 @@ class Interleaved:
     embed: int
 
     def __call__(self, positions: Array) -> Array:
-        return jnp.stack(waves(positions, self.embed), axis=-1).reshape(*positions.shape, self.embed)
+        return sinusoids(positions, self.embed)
 
 
 jax.tree_util.register_static(Interleaved)

@@ -54,7 +54,7 @@ class Half:
                    Linear.of(size, leave, True))
 
     def __call__(self, x: Array) -> Array:
-        x = self.enter(x)
+        x = self.enter(x.astype(self.enter.kernel.dtype))
         x = shard(x + self.positions.table.astype(x.dtype)[None], "batch", "length", "embed")
         return self.leave(self.norm(self.blocks(x)[0]))
 

@@ -82,7 +82,7 @@ class ViT:
     def encode(self, images: Array, *, key: Array | None = None) -> Array:
         """A vector for the whole, then one for every patch, of images [b, height, width, channels]."""
         keys = (None, None) if key is None else jax.random.split(key)
-        x = self.patch(patches(images, self.patch.kernel.shape[0]))
+        x = self.patch(patches(images.astype(self.patch.kernel.dtype), self.patch.kernel.shape[0]))
         whole = jnp.broadcast_to(self.whole.table.astype(x.dtype)[None], (len(x), 1, x.shape[-1]))
         x = jnp.concatenate([whole, x], axis=1) + self.positions.table.astype(x.dtype)[None]
         x = shard(dropout(x, self.dropout, keys[0]), "batch", "length", "embed")

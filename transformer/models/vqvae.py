@@ -43,7 +43,7 @@ class VQVAE:
 
     def encode(self, images: Array) -> Array:
         """A vector for every patch [b, n, width] of images [b, height, width, channels] of 0 to 1, which no code stands for yet."""
-        x = self.read(patches(images, self.read.kernel.shape[0]))
+        x = self.read(patches(images.astype(self.read.kernel.dtype), self.read.kernel.shape[0]))
         return self.code(x + self.reading(x))
 
     def nearest(self, vectors: Array) -> Array:
@@ -51,8 +51,8 @@ class VQVAE:
         return self.apart(vectors).argmin(-1).astype(jnp.int32)
 
     def apart(self, vectors: Array) -> Array:
-        """Of each vector the squared distance to each code [b, n, codes]."""
-        table = self.codes.table
+        """Of each vector the squared distance to each code [b, n, codes], in float32."""
+        vectors, table = vectors.astype(jnp.float32), self.codes.table.astype(jnp.float32)
         lengths = jnp.square(vectors).sum(-1, keepdims=True) + jnp.square(table).sum(-1)[None, None]
         return lengths - 2 * jnp.einsum("bnd,cd->bnc", vectors, table)
 

@@ -76,8 +76,8 @@ class Ear:
 
     def __call__(self, frames: Array, key: Array | None = None) -> Array:
         keys = (None, None) if key is None else jax.random.split(key)
-        x = gelu(self.second(gelu(self.first(frames))))  # whatever the blocks' activation
-        x = x + self.positions.table.astype(x.dtype)[None, : x.shape[1]]
+        x = gelu(self.second(gelu(self.first(frames.astype(self.first.kernel.dtype)))))  # whatever the blocks' activation
+        x = x + self.positions(counted(x.shape[1], self.positions.table.shape[0])).astype(x.dtype)
         x = shard(dropout(x, self.dropout, keys[0]), "batch", "length", "embed")
         return self.norm(self.blocks(x, key=keys[1])[0])
 

@@ -108,7 +108,7 @@ def answered(model: Any, lines: Lines) -> float:
 
 
 def of_encoder_decoder(model: Any, lines: Lines) -> dict[str, float]:
-    """It transduces natively; having read nothing it generates; and of what it reads it can fill in nothing."""
+    """It transduces natively; having read nothing it generates; what it reads it cannot fill in."""
     halves = lines.first_halves()
     longest = max(map(len, halves)) + 1
     source = np.stack([np.pad(np.append(half, lines.tokenizer.end), (0, longest - len(half) - 1)) for half in halves])
@@ -121,5 +121,5 @@ def of_encoder_decoder(model: Any, lines: Lines) -> dict[str, float]:
     chances = np.asarray(jax.nn.log_softmax(model(jnp.zeros_like(source), jnp.asarray(fed), present=nothing)))
     nats = -np.take_along_axis(chances, source[..., None], -1)[..., 0]
     place = np.arange(longest)[None]
-    return {"fill": 0.0, "generate": float(nats[(place >= 1) & (place < lines.halves[:, None])].mean()),
+    return {"generate": float(nats[(place >= 1) & (place < lines.halves[:, None])].mean()),
             "transduce": float(np.mean([text[0] == answer for text, answer in zip(said, lines.answers, strict=True)]))}

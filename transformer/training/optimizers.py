@@ -54,6 +54,13 @@ def muon(spec: Any, rate: Rate, momentum: float = 0.95, decay: float = 0.1, adam
     return assemble(optax.partition(directions, label), rate, decay=decay, **rest)
 
 
+def fitting(spec: Any, rate: float, steps: int, adam: float, gentle: bool = False) -> optax.GradientTransformation:
+    """Muon; for what has read much elsewhere, gently: AdamW at a 500th of the rate, lest it forget."""
+    if gentle:
+        return adamw(warmup_cosine(rate / 500, steps, warmup=steps // 10))
+    return muon(spec, warmup_cosine(rate, steps, warmup=steps // 10), adam=adam)
+
+
 def assemble(direction: optax.GradientTransformation, rate: Rate, *, clip: float | None = 1.0, decay: float = 0.0,
              decayed: Sequence[str] = MATRICES, rates: Mapping[str, float] | None = None,
              frozen: Sequence[str] = (), only: Sequence[str] = ()) -> optax.GradientTransformation:

@@ -76,6 +76,8 @@ def _main(build: Build, arguments: Sequence[str]) -> int:
         print(help_of(build))
         return 0
     own, options = knobs.parse(arguments, build, run)
+    if options.get("smoke"):
+        machine.compile_in_haste()
     result = run(build, own, **options)
     if result.stopped:
         return 128 + result.stopped
@@ -100,14 +102,16 @@ def run(build: Build, given: Mapping[str, Any], *, seed: int = 0, mesh: str | No
     """
     machine.remember_compilations()
     machine.join(coordinator, processes, process)
-    name, options = _name(build), {"seed": seed, "dtype": dtype, "remat": remat, "accumulate": accumulate, "smoke": smoke or None}
+    name, options = _name(build), {"seed": seed, "dtype": dtype, "remat": remat, "accumulate": accumulate, "smoke": smoke or None,
+                                     "mesh": mesh}
     folder = _latest(runs / name) if resume else None
     if folder is not None:
         given, options = _begun(folder, given, options)
+        if options.get("mesh") != mesh:
+            machine.say(f"{folder} was begun with --mesh {options['mesh']}, and goes on without a mesh: give one to have it again")
     small: dict[str, Any] = {}
     if options["smoke"]:
         small = getattr(inspect.getmodule(build), "SMOKE", {})
-        machine.compile_in_haste()
     given = knobs.fitted({**small, **given}, build)
     changes = {option: options[option] for option in ("dtype", "remat", "accumulate") if options[option] is not None}
     # Several processes always train one model: without a mesh each would train its own.

@@ -112,7 +112,7 @@ def _done(folder: Path) -> tuple[dict[str, float], tuple[Judged, ...]] | None:
 def _trained(experiment: Experiment, setting: Setting, state: State, folder: Path, checkpoints: Checkpoints) -> tuple[Step, int]:
     """Goes through the steps, to the last or to the one after a signal: writes down, evaluates and saves now and then."""
     start, every, stopped = int(state.step), max(experiment.steps // 10, 1), 0
-    peak = costs.peak(jax.local_devices()[0]) * setting.devices
+    peak = costs.peak(jax.local_devices()[0], experiment.dtype) * setting.devices
     glanced = dataclasses.replace(experiment, held_out=experiment.validation or experiment.held_out)
     last, unwritten, vote = Step(start, state, {}, {}, 0), [], 0
     with _records(folder, start, experiment.steps) as records, _signals() as heard:
@@ -120,7 +120,7 @@ def _trained(experiment: Experiment, setting: Setting, state: State, folder: Pat
             unwritten.append(last)
             done = last.number == experiment.steps
             # All processes stop at the same step: each tells the others what it heard, and reads the answer a step later.
-            vote, stopped = machine.highest(max(heard, default=0)), 0 if done else int(vote)
+            vote, stopped = machine.highest(max(heard, default=0)), int(vote)
             saving = done or stopped or last.number % every == 0
             # Numbers are read a step late, so that the device never waits; what is saved has them all written down.
             while len(unwritten) > (0 if saving else 1):
@@ -134,7 +134,7 @@ def _trained(experiment: Experiment, setting: Setting, state: State, folder: Pat
                     records.write(last.number, {f"held_out{'' if k == 'loss' else '_' + k}": v for k, v in held.items()})
                 checkpoints.save(last.number, last.state, held["loss"])
         checkpoints.wait()
-    return last, stopped
+        return last, stopped or int(machine.highest(max(heard, default=0)))
 
 
 def _measured(experiment: Experiment, setting: Setting, name: str, folder: Path, step: int, model: Any) -> Outcome:

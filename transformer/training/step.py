@@ -50,7 +50,7 @@ def born(experiment: Experiment, seed: int, held: Mapping[str, Array] | None = N
 
     model = initialise(edit(experiment.model, Stack, arranged), jax.random.key(seed), held)
     zero = jnp.zeros((), jnp.int32)
-    return State(zero, model, experiment.optimizer.init(model), model if experiment.average else None, jnp.zeros(()), zero)
+    return State(zero, model, experiment.optimizer.init(model), model if experiment.average is not None else None, jnp.zeros(()), zero)
 
 
 def state_shardings(experiment: Experiment, mesh: Mesh) -> State:
@@ -61,7 +61,7 @@ def state_shardings(experiment: Experiment, mesh: Mesh) -> State:
 
     def one(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
         name = name_of(path)
-        of = next((weight for weight in layout if name == weight or name.endswith("." + weight)), None)
+        of = max((weight for weight in layout if name == weight or name.endswith("." + weight)), key=len, default=None)
         return layout[of] if of is not None and shapes[of] == leaf.shape else whole
 
     return jax.tree_util.tree_map_with_path(one, jax.eval_shape(lambda: born(experiment, 0)))
