@@ -129,6 +129,8 @@ def test_what_embeds_no_texts_says_so(directory, tmp_path):
         embedder(directory)([])
     for name, values, said in (
             ("modules.json", [{"type": "sentence_transformers.models.Dense"}], "a module of the kind Dense"),
+            ("modules.json", ["Transformer"], "modules.json is no list of modules with a type each"),
+            ("modules.json", 3, "modules.json is no list of modules with a type each"),
             ("modules.json", None, ""),
             ("1_Pooling/config.json", {"pooling_mode_lasttoken": True}, "pooled by pooling_mode_lasttoken"),
             ("1_Pooling/config.json", {}, "")):
@@ -139,6 +141,10 @@ def test_what_embeds_no_texts_says_so(directory, tmp_path):
         if said:
             with pytest.raises(Mistake, match=said):
                 embedder(directory)
+    (directory / "modules.json").write_text("[{")
+    with pytest.raises(Mistake, match="modules.json is no list of modules"):
+        embedder(directory)
+    (directory / "modules.json").unlink()
     (directory / "tokenizer.json").unlink()
     with pytest.raises(Mistake, match="has no tokenizer.json"):
         embedder(directory)

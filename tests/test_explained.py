@@ -5,7 +5,7 @@ import pytest
 from tables import Tables
 
 from transformer.decoding import Beams, Contrastive, Greedy, Sample, generate
-from transformer.decoding.explained import explained, finding, lines
+from transformer.decoding.explained import _ordinal, explained, finding, lines
 from transformer.decoding.tree import LETTERS, Node, children, draw_tree, legible, placed
 from transformer.mistakes import Mistake
 
@@ -63,6 +63,11 @@ def test_the_finding_says_whether_greedy_would_have_found_it():
     assert found(Greedy()).startswith(f"Greedy takes the likeliest token every time: “{greedy}”, log-probability -")
     assert found(Beams(1)).startswith(f"The best of 1 beams takes the likeliest token every time, as greedy would: “{greedy}”")
     assert "is not greedy's: at step" in found(Beams(6)) or greedy in found(Beams(6))
+
+
+def test_places_are_called_as_people_call_them():
+    assert [_ordinal(n) for n in (2, 3, 4, 11, 12, 13, 21, 22, 23, 101, 112)] == [
+        "second", "third", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd", "101st", "112th"]
 
 
 def test_only_what_grows_by_one_token_is_explained():

@@ -8,12 +8,19 @@ import pytest
 from little import experiment
 from speakers import TOKENIZER
 from test_command_line import told
+from tiny import sharp
 
+from transformer import generate as command
+from transformer import speaker
 from transformer.__main__ import main
-from transformer.decoding import Beams, Greedy, Sample, generate
-from transformer.generate import Rules
-from transformer.huggingface import load
+from transformer.decoding import Beams, Contrastive, Greedy, Sample, generate
+from transformer.generate import Rules, Task
+from transformer.huggingface import load, save
+from transformer.mistakes import Mistake
+from transformer.models import captioner, latents, marian, rnn, spectrogram, vqvae
+from transformer.recurrent import GRU
 from transformer.speaker import Speaker
+from transformer.strategy import Search, named, strategy
 from transformer.training.run import guarded, run
 from transformer.training.trained import trained
 
@@ -30,6 +37,11 @@ def ours(place, name, texts, **given):
     return [[tokenizer.decode(text) for text in row] for row in found.texts()], found.scores
 
 
+def prompts(folder, *texts):
+    (folder / "prompts.txt").write_text("\n".join(texts))
+    return ["--file", str(folder / "prompts.txt")]
+
+
 @pytest.mark.parametrize("words, strategy", [
     ([], Greedy()), (["--strategy", "greedy"], Greedy()), (["--beams", "3"], Beams(3)),
     (["--strategy", "beam", "--length-penalty", "0.5", "--early", "full"], Beams(4, length_penalty=0.5, early="full")),
@@ -37,6 +49,25 @@ def ours(place, name, texts, **given):
 def test_a_strategy_is_named_or_found_out(place, said, words, strategy):
     (((text, *_),), _) = ours(place, "decoder", ["def f"], most=6, strategy=strategy)
     assert said(place, "decoder", "--prompt", "def f", "--most", "6", *words) == f"def f{text}\n"
+
+
+@pytest.mark.parametrize("settings, meant", [
+    ({"num_beams": 1, "num_beam_groups": 2}, Greedy()), ({"do_sample": True, "penalty_alpha": 0.6, "top_k": 4}, Sample(top_k=4)),
+    ({"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.7}, Beams(4, groups=2, diversity=0.7)),
+    ({"penalty_alpha": 0.7, "top_k": 6}, Contrastive(6, 0.7)), ({"penalty_alpha": 0.7}, Contrastive(50, 0.7)),
+    ({"penalty_alpha": 0.7, "top_k": 1}, Greedy()), ({"penalty_alpha": 0.0, "top_k": 6}, Greedy())])
+def test_the_file_asks_for_a_search_in_transformers_words(settings, meant):
+    assert strategy(named(Search(), settings), Search(), settings, 1) == meant
+
+
+def test_what_the_file_asks_for_and_there_is_not_is_refused():
+    both = {"num_beams": 4, "do_sample": True}
+    with pytest.raises(Mistake, match="beams that are drawn .num_beams 4 with do_sample.*choose --strategy beam or sample"):
+        named(Search(), both)
+    assert [named(Search(strategy=way), both) for way in ("beam", "sample")] == ["beam", "sample"]
+    task = Task(Speaker("a", None, None, {}), Greedy(), {"encoder_no_repeat_ngram_size": 2}, None, 0)
+    with pytest.raises(Mistake, match="generation_config.json: the setting encoder_no_repeat_ngram_size = 2 is not supported;"):
+        task._processors(None)
 
 
 def test_samples_are_those_of_their_seed(place, said):
@@ -77,6 +108,42 @@ def test_a_source_is_answered(place, said):
     source = tokenizer.encode("what is it")[None]
     found = generate(model, [[0]], most=6, ends=2, memory=jax.jit(lambda model: model.encode(source))(model), strategy=Beams(2))
     assert said(place, "answerer", "--prompt", "what is it", "--beams", "2", "--most", "6") == tokenizer.decode(found.texts()[0][0]) + "\n"
+
+
+@pytest.mark.slow
+def test_the_first_token_may_be_the_end(said, tmp_path):
+    """As Marian has it: a text stops there, though not before it is as long as was asked for."""
+    model = sharp(marian.marian(marian.Size(TOKENIZER.tokens, layers=1, embed=16, heads=2, mlp=16)))
+    save(tmp_path / "marian", model.replace(bias=model.bias.at[0].set(99.0)), TOKENIZER)
+    assert speaker.opened(str(tmp_path / "marian")).ends == [0]
+    line = json.loads(said(tmp_path, "marian", *prompts(tmp_path, "x"), "--most", "6", "--min-new", "3"))
+    assert len(line["tokens"][0]) == 4 and line["tokens"][0].index(0) == 3
+
+
+@pytest.mark.slow
+def test_recurrent_cells_answer_as_well(said, tmp_path, monkeypatch):
+    model = sharp(rnn.RNN.of(rnn.Size(TOKENIZER.tokens, embed=8, state=6, align=5), rnn.Bahdanau, GRU))
+    own = Speaker("a", model, TOKENIZER, {"decoder_start_token_id": 1, "eos_token_id": 2}, (2,))
+    monkeypatch.setattr(speaker, "opened", lambda name: own)
+    lines = [json.loads(line) for line in said(tmp_path, "a", *prompts(tmp_path, "abc", "d"), "--most", "4").splitlines()]
+    for text, line in zip(("abc", "d"), lines, strict=True):
+        memory = model.encode(np.asarray([[*TOKENIZER.encode(text), 2]]))
+        assert line["tokens"] == generate(model, [[1]], most=4, ends=2, memory=memory).texts()[0]
+
+
+def test_what_looks_at_pictures_is_not_told_words(monkeypatch):
+    spec = captioner.Captioner.of(captioner.Size(8, 4, layers=1, embed=8, heads=2, mlp=8))
+    monkeypatch.setattr(speaker, "opened", lambda name: Speaker(name, spec, TOKENIZER, {}))
+    with pytest.raises(Mistake, match="runs/captions is a Captioner, which looks at pictures"):
+        command._task("runs/captions", Search(), Rules(), None, 1, 0)
+
+
+@pytest.mark.parametrize("spec", [
+    vqvae.VQVAE.of(vqvae.Size()), latents.Latents.of(latents.Size()), spectrogram.Spectrogram.of(spectrogram.Size())],
+    ids=lambda spec: type(spec).__name__)
+def test_what_says_no_tokens_is_refused(spec):
+    with pytest.raises(Mistake, match=f"a is a {type(spec).__name__}, which says no tokens"):
+        speaker._speaking(Speaker("a", spec, None, {}))
 
 
 def test_tokens_go_in_and_out_without_a_tokenizer(place, said):
@@ -147,7 +214,8 @@ WRONG = [
     ("answerer", ["--tokens", "-1"], ["none below 0"]),
     ("mute", ["--prompt", "x"], ["has no tokenizer.json", "--tokens 1,2,3"]),
     ("mute", ["--tokens", "5", "--bad-words", "x"], ["has no tokenizer.json", "leave it out"]),
-    ("encoder", ["--prompt", "x"], ["is a Pretraining, an encoder", "give a decoder"]),
+    ("decoder", ["--prompt", "x", "--bad-words", " ,"], ["--bad-words ' ,' holds no word", '--bad-words "this,that"']),
+    ("encoder", ["--prompt", "x"], ["is a Pretraining, which says no tokens", "give a decoder"]),
     ("decoder", ["--prompt", "x", "--beams", "0"], ["the number of beams is 0; it must be at least 1"]),
     ("decoder", ["--prompt", "x", "--top-p", "0"], ["top_p is 0.0; it must be above 0 and at most 1"]),
     ("decoder", ["--prompt", "x", "--top-p", "1.5"], ["top_p is 1.5"]),

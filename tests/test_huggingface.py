@@ -17,9 +17,11 @@ import pytest
 from tiny import sharp
 
 from transformer.attention import Attention, fused
+from transformer.decoding import Beams, generate
 from transformer.huggingface import families, files, load, loading, save, verify
 from transformer.huggingface.families import FAMILIES
 from transformer.huggingface.family import Call
+from transformer.huggingface.generate import generated
 from transformer.huggingface.names import Row, linear, matched, pairs, prefixed, vector
 from transformer.layers import GatedMlp, Linear, Mlp
 from transformer.mistakes import Mistake
@@ -103,6 +105,18 @@ def test_and_says_what_it_said_elsewhere(case, tmp_path):
     assert judged and [one for one in judged if not one.ok] == []
 
 
+def test_their_words_ask_for_groups_of_beams_and_for_nothing_that_is_not_done():
+    model, prompt = sharp(gpt2.GPT2.of(gpt2.Size(32, 16, 1, 8, 2))), [[5, 3, 8]]
+    asked = {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.9, "num_return_sequences": 2, "max_new_tokens": 4, "max_length": 99}
+    found = generate(model, prompt, most=4, strategy=Beams(4, 2, groups=2, diversity=0.9))
+    np.testing.assert_array_equal(generated(model, asked, prompt)["sequences"][:, 3:], found.tokens[0])
+    for wrong, said in (({"encoder_no_repeat_ngram_size": 2}, "encoder_no_repeat_ngram_size = 2 is not supported;"),
+                        ({"penalty_alpha": 0.6}, "penalty_alpha = 0.6 is not supported;"), ({"do_sample": True}, "do_sample is True"),
+                        ({"num_return_sequences": 2}, "the count is 2")):
+        with pytest.raises(Mistake, match=said):
+            generated(model, {"max_new_tokens": 4, **wrong}, prompt)
+
+
 def test_verify_prints_a_line_an_array(tmp_path, capsys):
     directory = str(alone("gpt2_bare", tmp_path, "forward"))
     assert verify.main(directory) == 0
@@ -140,6 +154,15 @@ def test_what_verify_does_not_know_is_wrong(tmp_path):
     changed("gpt2_bare", directory, architectures=["GPT5LMHeadModel"])
     judged = list(verify.verify(directory))
     assert len(judged) == 3 and all("GPT5LMHeadModel" in one.note and not one.ok for one in judged)
+
+
+def test_what_was_recorded_must_be_there(tmp_path):
+    (alone("gpt2_bare", tmp_path, "forward") / "io.npz").unlink()
+    with pytest.raises(Mistake, match=r"there is no .*io\.npz, .* beside meta.json"):
+        list(verify.verify(tmp_path))
+    (tmp_path / "io.npz").write_bytes(b"PK, but cut short")
+    with pytest.raises(Mistake, match=r"io\.npz cannot be read"):
+        list(verify.verify(tmp_path))
 
 
 def test_modernbert_may_predict_only_what_is_asked_for(tmp_path):

@@ -13,6 +13,8 @@ from transformer.decoding import warpers
 from transformer.decoding.sampling import Sample
 from transformer.decoding.text import Text
 from transformer.decoding.timestamps import Timestamps
+from transformer.huggingface.config import Config
+from transformer.huggingface.generate import rules_of
 from transformer.mistakes import Mistake
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -125,17 +127,22 @@ def test_padding_does_not_count(rule):
     assert (changed != PLAIN).any() == (rule != rules.MinLength(5))
 
 
-def test_a_constraint_allows_a_set_at_each_step():
-    even_then_odd = rules.Allow(lambda text: jnp.broadcast_to(jnp.arange(8)[None] % 2 == text.new % 2, (2, 8)))
-    for new in (0, 1):
-        got = even_then_odd(PLAIN, stands([[1, 1], [1, 1]], begin=2 - new))
-        same(got, np.where(np.arange(8)[None] % 2 == new, PLAIN, -np.inf))
+def test_a_constraint_allows_a_set_in_each_row():
+    for parity in (0, 1):
+        allowed = np.arange(8)[None] % 2 == np.asarray([[parity], [1 - parity]])
+        same(rules.Among(allowed)(PLAIN, stands([[1], [1]])), np.where(allowed, PLAIN, -np.inf))
 
 
 def test_a_constraint_that_leaves_nothing_possible_rules_alone():
-    only = rules.Allow(lambda text: jnp.broadcast_to(jnp.arange(8)[None] == 6, (2, 8)))
-    got = only(PLAIN.at[0, 6].set(-jnp.inf), stands([[1], [1]]))
+    got = rules.Among(np.arange(8)[None] == 6)(PLAIN.at[0, 6].set(-jnp.inf), stands([[1], [1]]))
     same(got, np.where(np.arange(8)[None] == 6, np.asarray([[0.0], [PLAIN[1, 6]]]), -np.inf))
+
+
+@pytest.mark.parametrize("settings", [{"bad_words_ids": [[2]]}, {"bad_words_ids": []}, {"sequence_bias": []}], ids=repr)
+def test_where_nothing_is_forbidden_nothing_changes(settings):
+    asked = Config(settings, "generation_config.json")
+    same(rules.processed(rules_of(asked, [2], 0, None), PLAIN, stands([[1], [1]])), PLAIN)
+    asked.settle(neutral=())
 
 
 def test_beams_of_a_row_share_its_source():

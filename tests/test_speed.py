@@ -13,7 +13,9 @@ from launch import HERE, begun, ended
 from little import experiment
 from tiny import sharp
 
+from transformer.bench import BENCHMARKS
 from transformer.bench.decode import decode
+from transformer.bench.served import served
 from transformer.data.batches import batches, stream
 from transformer.data.examples import windows
 from transformer.decoding import Greedy, advance, begin, ready
@@ -121,12 +123,28 @@ def test_a_sample_of_sound_moves_nothing_of_what_wavenet_remembers(rows):
 
 
 @pytest.mark.slow
-def test_the_benchmark_of_decoding_measures_what_it_says(capsys):
-    decode(shape="tiny", dtypes="float32", batches="1,2", rounds=2, steps=2)
+def test_the_benchmark_of_decoding_measures_what_it_says(capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr("transformer.bench.decode.served", lambda *words: asked.append(words) or (lambda steps: [9.0]))
+    decode(shape="tiny", dtypes="float32", batches="1,2", rounds=2, steps=2, torch="python3")
+    # The others measure a model of the same shape.
+    assert asked == [("python3", "torch_decode.py", "[2, 64, 2]", rows, "float32") for rows in "12"]
     said = capsys.readouterr().out
     assert "13 MB of weights; memory is read at" in said and "a step of 2 rows costs" in said
     assert len(re.findall(r"tokens (?:50 to 54|400 to 404) +least +[\d.]+ ms", said)) == 4
-    with pytest.raises(Mistake, match="no shape 'huge'; there are gpt2"):
-        decode(shape="huge")
-    with pytest.raises(Mistake, match="do not fit the 48 that are measured"):
-        decode(rounds=10)
+
+
+@pytest.mark.parametrize("benchmark, words, said", [
+    ("decode", "--shape huge", "no shape 'huge'; there are gpt2"), ("decode", "--rounds 10", "do not fit the 48 that are measured"),
+    ("decode", "--batches a", "--batches 'a' is no list of numbers of rows, as in --batches 1,8"),
+    ("decode", "--batches 1,0", "--batches '1,0' is no list"), ("decode", "--dtypes float32,f8", "no dtype 'f8'; there are float32, bfloat16"),
+    ("train", "--rounds 0", "rounds is 0, but must be at least 1"), ("train", "--steps 0", "steps is 0, but"),
+    ("load", "--rounds 0", "rounds is 0, but must be at least 1")])
+def test_a_benchmark_that_cannot_be_run_is_told_in_one_sentence(benchmark, words, said):
+    with pytest.raises(Mistake, match=re.escape(said)):
+        BENCHMARKS[benchmark](words.split())
+
+
+def test_others_that_are_not_there_are_told_in_one_sentence():
+    with pytest.raises(Mistake, match="nowhere/python cannot be run .No such file.*as in --torch python3"):
+        served("nowhere/python", "torch_step.py")

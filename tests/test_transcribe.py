@@ -1,6 +1,7 @@
 """`python -m transformer transcribe`: windows follow what was said, doubtful texts are drawn anew, silence stays silent."""
 import json
 import re
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -123,6 +124,7 @@ def place(tmp_path_factory):
     tokenizer.core.add_tokens([f"<|{n * 0.02:.2f}|>" for n in range(51)])
     size = Size(tokenizer.tokens, frames=50, length=32, layers=1, embed=16, heads=2, mlp=16)
     save(place / "whisper", sharp(Whisper.of(size)), tokenizer)
+    (place / "whisper" / "generation_config.json").write_text(json.dumps({"is_multilingual": True}))
     save(place / "mute", sharp(Whisper.of(size)))
     save(place / "plain", sharp(Whisper.of(size)), raw_bytes(1))
     save(place / "gpt2", sharp(GPT2.of(GPTSize(64, 16, 1, 16, 2))), raw_bytes(1))
@@ -167,6 +169,17 @@ def test_what_is_heard_is_what_the_model_says(place):
     assert heard.tokens[0] == ear.signs.first + int(logits[-1, ear.signs.first:latest].argmax())
     assert not set(heard.tokens) & set(range(ear.signs.end, ear.signs.first))
     assert ear.language() in ("en", "de") and memory.shape == (1, 50, 16)
+
+
+@pytest.mark.parametrize("said", [{"is_multilingual": False}, {}])  # or by its vocabulary, which is small
+def test_an_english_only_whisper_is_told_no_language_and_no_task(place, tmp_path, capsys, said):
+    """Though its tokenizer, like every Whisper's, has the tokens of both."""
+    shutil.copytree(place / "whisper", tmp_path / "english")
+    (tmp_path / "english" / "generation_config.json").write_text(json.dumps(said))
+    ear = transcribe._ear(str(tmp_path / "english"), np.zeros(800, np.float32), 0)
+    assert ear.language() is None and ear.signs.told(None, "transcribe") == [ear.signs.start]
+    for words, part in ((["--language", "en"], "it knows English only"), (["--task", "translate"], "cannot translate")):
+        assert part in told(capsys, 2, lambda: main(["transcribe", str(tmp_path / "english"), str(place / "sound.wav"), *words]))
 
 
 @pytest.mark.parametrize("name, words, part", [

@@ -109,3 +109,5 @@ def test_the_benchmark_of_sound_times_its_parts(capsys):
     assert "which hears 4 samples" in said and said.count(" µs each") == 4 and "a second of sound takes" in said
     with pytest.raises(Mistake, match="make it longer"):
         sound(seconds=0.001, rate=4000)
+    with pytest.raises(Mistake, match="parts is 1, but must be at least 2"):
+        sound(parts=1)

@@ -34,6 +34,7 @@ from transformer.decoding.tree import draw_tree
 from transformer.huggingface.config import Config
 from transformer.huggingface.generate import NEUTRAL, rules_of
 from transformer.mistakes import Mistake
+from transformer.models.captioner import Captioner
 from transformer.models.whisper import Whisper
 from transformer.speaker import Speaker
 from transformer.strategy import THEIRS, Search, named, strategy
@@ -92,9 +93,9 @@ class Task:
         config = Config({name: value for name, value in self.settings.items() if name != "min_length"}, "generation_config.json")
         # Only an encoder-decoder begins anew, with a token that the file may force.
         found = rules_of(config, self.own.ends, 1 if self.own.answers else 0, source)
-        config.settle(*TAKEN)
+        config.settle(neutral=TAKEN)
         least = self.settings.get("min_length")
-        return [*found, MinLength(least)] if least and self.own.ends else found
+        return [*found, MinLength(least)] if least else found
 
 
 def main(name: str, words: Sequence[str]) -> int:
@@ -200,6 +201,9 @@ def _explained(task: Task, prompt: list[int], out: Path) -> None:
 
 def _task(name: str, search: Search, rules: Rules, most: int | None, count: int, seed: int) -> Task:
     own = speaker.opened(name)
+    if isinstance(own.model, Captioner):
+        raise Mistake(f"{name} is a Captioner, which looks at pictures, and generate gives it none: in Python its pictures are the memory "
+                      f"of transformer.decoding.generate, memory=model.encode(images)")
     if isinstance(own.model, Whisper):
         raise Mistake(f"{name} is a Whisper, which hears sound: use python -m transformer transcribe {name} sound.wav")
     settings = {**own.settings, **rules.settings(own)}
@@ -209,7 +213,7 @@ def _task(name: str, search: Search, rules: Rules, most: int | None, count: int,
 
 def _draft(own: Speaker, draft: Speaker) -> Any:
     """The smaller model, if it speaks the same language."""
-    if draft.answers or own.answers and not hasattr(draft.model, "start"):
+    if draft.answers:
         raise Mistake(f"the draft {draft.name} is an encoder-decoder; guesses come from a decoder")
     mine, its = (len(model.tokens.table) for model in (own.model, draft.model))
     if mine != its:
@@ -241,7 +245,10 @@ def _bad(own: Speaker, words: str) -> list[list[int]]:
     """The tokens of each word, at the beginning of a text and after a space."""
     if own.tokenizer is None:
         raise Mistake(f"{own.name} has no tokenizer.json, so it cannot know the words of --bad-words: leave it out")
-    spelled = {tuple(own.tokenizer.encode(form + word.strip()).tolist()) for word in words.split(",") for form in ("", " ")}
+    given = [word.strip() for word in words.split(",") if word.strip()]
+    if not given:
+        raise Mistake(f"--bad-words {words!r} holds no word; give some, as in --bad-words \"this,that\"")
+    spelled = {tuple(own.tokenizer.encode(form + word).tolist()) for word in given for form in ("", " ")}
     return [list(word) for word in sorted(spelled) if word]
 
 

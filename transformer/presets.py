@@ -122,7 +122,11 @@ def known(name: str) -> Callable[..., Experiment]:
     if name.endswith(".py"):
         if not Path(name).is_file():
             raise Mistake(f"there is no file {name}; check the path, or give one of {', '.join(PRESETS)}")
-        return runpy.run_path(name)["experiment"]
+        found = runpy.run_path(name)
+        if "experiment" not in found:
+            raise Mistake(f"{name} has no function experiment, whose keyword arguments are its knobs; "
+                          f"write one, or give the file that has it")
+        return found["experiment"]
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, 1)
         raise Mistake(f"no model {name!r}{f' (did you mean {near[0]}?)' if near else ''}; there are {', '.join(PRESETS)}, "

@@ -38,7 +38,8 @@ class Speaker:
 
     @property
     def ends(self) -> list[int]:
-        return np.atleast_1d(self.settings.get("eos_token_id") or []).astype(int).tolist()
+        ends = self.settings.get("eos_token_id")  # one, several or none; 0 is a token like any other
+        return [] if ends is None else np.atleast_1d(ends).astype(int).tolist()
 
     @property
     def pad(self) -> int:
@@ -82,7 +83,8 @@ class Speaker:
             return {"prompt": prompts}, None
         if any(not len(row) or min(row) < 0 for row in prompts):
             raise Mistake("a source must have at least one token, and none below 0")
-        sources = padded(prompts, getattr(self.model.encoder, "longest", None))
+        encoder = getattr(self.model, "encoder", None)  # recurrent cells have none, and read any length
+        sources = padded(prompts, getattr(encoder, "longest", None))
         vocab = len(self.model.tokens.table)
         if sources.max() >= vocab:
             raise Mistake(f"token {sources.max()} is outside the vocabulary of {vocab}: was the prompt made by another tokenizer?")
@@ -134,13 +136,13 @@ def _ours(folder: Path) -> Speaker:
 
 
 def _speaking(speaker: Speaker) -> Speaker:
-    """Refuses a model that cannot say anything, or that listens rather than reads."""
-    kind = type(speaker.model).__name__
-    if not hasattr(speaker.model, "decode"):
-        raise Mistake(f"{speaker.name} is a {kind}, an encoder: it reads and writes nothing; give a decoder or an encoder-decoder")
+    """Refuses a model that does not say one token after the other: an encoder, or one that says vectors or pictures."""
+    if not (hasattr(speaker.model, "start") and hasattr(speaker.model, "tokens")):
+        raise Mistake(f"{speaker.name} is a {type(speaker.model).__name__}, which says no tokens: "
+                      f"give a decoder or an encoder-decoder that does")
     return dataclasses.replace(speaker, model=ready(speaker.model))
 
 
 @jax.jit
-def _encoded(model: Any, source: Any, present: Any) -> jax.Array:
+def _encoded(model: Any, source: Any, present: Any) -> Any:
     return model.encode(source, present=present)

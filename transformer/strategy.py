@@ -18,13 +18,14 @@ BEAMS = ("beams", "length_penalty", "early")
 STRATEGIES = {
     "greedy": (), "sample": SAMPLING, "beam": BEAMS, "diverse": (*BEAMS, "groups", "diversity"), "contrastive": ("top_k", "alpha"),
     "nucleus": SAMPLING, "lookup": ("ngram", "ahead", *SAMPLING), "speculative": ("draft", "ahead", *SAMPLING)}
+LIKELIEST = 50  # among so many a file chooses, as transformers does, if it asks for sampling or contrast and does not say
 SINGLE = ("greedy", "contrastive", "lookup", "speculative")  # give one text a prompt
 # What generation_config.json calls it, and the value that says it is off.
 THEIRS = {
     "temperature": ("temperature", None), "top_k": ("top_k", 0), "top_p": ("top_p", 1.0), "min_p": ("min_p", 0.0),
     "typical": ("typical_p", 1.0), "epsilon": ("epsilon_cutoff", 0.0), "eta": ("eta_cutoff", 0.0), "beams": ("num_beams", 1),
     "length_penalty": ("length_penalty", None), "early": ("early_stopping", None), "groups": ("num_beam_groups", 1),
-    "diversity": ("diversity_penalty", 0.0), "alpha": ("penalty_alpha", None)}
+    "diversity": ("diversity_penalty", 0.0), "alpha": ("penalty_alpha", 0.0)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ def named(search: Search, settings: Mapping[str, Any]) -> str:
     given = search.given()
     if search.strategy is None:
         if not given:
-            return "beam" if settings.get("num_beams") not in (None, 1) else "sample" if settings.get("do_sample") else "greedy"
+            return _of_settings(settings)
         fitting = [name for name, takes in STRATEGIES.items() if given.keys() <= set(takes)]
         if not fitting:
             raise Mistake(f"{_said(given)} belong to no one strategy: "
@@ -72,6 +73,18 @@ def named(search: Search, settings: Mapping[str, Any]) -> str:
         raise Mistake(f"{_said(foreign)} says nothing to --strategy {search.strategy}, which takes "
                       f"{_said(STRATEGIES[search.strategy]) or 'no knobs'}: leave it out, or choose {' or '.join(_takers(foreign[0]))}")
     return search.strategy
+
+
+def _of_settings(settings: Mapping[str, Any]) -> str:
+    """What generation_config.json asks for, by the rules of transformers."""
+    beams, drawn = settings.get("num_beams") or 1, settings.get("do_sample")
+    if beams > 1 and drawn:
+        raise Mistake(f"generation_config.json asks for beams that are drawn (num_beams {beams} with do_sample), which there are not: "
+                      f"choose --strategy beam or sample")
+    if beams > 1:
+        return "diverse" if (settings.get("num_beam_groups") or 1) > 1 else "beam"
+    contrastive = settings.get("penalty_alpha") and (settings.get("top_k", LIKELIEST) or 0) > 1
+    return "sample" if drawn else "contrastive" if contrastive else "greedy"
 
 
 def strategy(name: str, search: Search, settings: Mapping[str, Any], count: int, draft: Any = None) -> Any:
@@ -89,7 +102,7 @@ def strategy(name: str, search: Search, settings: Mapping[str, Any], count: int,
             values = {"groups": beams, "diversity": 0.5, **values}
         return Beams(count=count, **values)
     if name == "contrastive":
-        return Contrastive(values.get("top_k", 4), values.get("alpha", 0.6))
+        return Contrastive(values.get("top_k", LIKELIEST if settings.get("penalty_alpha") else 4), values.get("alpha", 0.6))
     if name == "greedy":
         return Greedy()
     if name == "speculative" and draft is None:
@@ -100,9 +113,8 @@ def strategy(name: str, search: Search, settings: Mapping[str, Any], count: int,
 
 
 def _sample(name: str, values: dict[str, Any], settings: Mapping[str, Any], count: int) -> Sample:
-    # A file that says no more than "sample" means, as transformers does, among the 50 likeliest.
     if settings.get("do_sample") and "top_k" not in settings:
-        values = {"top_k": 50, **values}
+        values = {"top_k": LIKELIEST, **values}
     return Sample(count=count, **({"top_p": 0.9} if name == "nucleus" else {}) | values)
 
 

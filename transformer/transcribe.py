@@ -30,6 +30,7 @@ from transformer.models.whisper import Whisper
 
 LATEST = 50  # the first time is at most one second in
 TASKS = ("transcribe", "translate")
+MULTILINGUAL = 51865  # tokens, at least, in the vocabulary of a Whisper that was taught languages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +46,11 @@ class Signs:
     tasks: Mapping[str, int]
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], name: str) -> "Signs":
-        """As the tokenizer calls them, or else as generation_config.json numbers them."""
+    def of(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], multilingual: bool, name: str) -> "Signs":
+        """As the tokenizer calls them, or else as generation_config.json numbers them.
+
+        Every tokenizer has the tokens of languages and tasks, but an English-only Whisper never saw them.
+        """
         def sign(word: str, setting: str) -> int | None:
             found = tokenizer.core.token_to_id(f"<|{word}|>")
             return settings.get(setting) if found is None else found
@@ -57,8 +61,9 @@ class Signs:
             raise Mistake(f"the tokenizer of {name} has no <|startoftranscript|>, <|endoftext|> and <|notimestamps|>, "
                           f"by which a Whisper is told what to do; give the tokenizer.json that belongs to it")
         silence = next((id for word in ("nospeech", "nocaptions") if (id := sign(word, "")) is not None), None)
-        tasks = {task: id for task in TASKS if (id := sign(task, "")) is not None}
-        return cls(start, end, none + 1, sign("startofprev", "prev_sot_token_id"), silence, _languages(tokenizer, settings, start, tasks), tasks)
+        tasks = {task: id for task in TASKS if multilingual and (id := sign(task, "")) is not None}
+        languages = _languages(tokenizer, settings, start, tasks) if multilingual else {}
+        return cls(start, end, none + 1, sign("startofprev", "prev_sot_token_id"), silence, languages, tasks)
 
     def told(self, language: str | None, task: str) -> list[int]:
         """What the decoder is told before it writes; an English-only Whisper needs no more than the start."""
@@ -142,7 +147,7 @@ def main(name: str, words: Sequence[str]) -> int:
 
 
 def transcribed(name: str, file: str, *, language: str | None = None, task: str = "transcribe", timestamps: bool = False,
-                json: bool = False, remember: bool = True, seed: int = 0) -> int:
+                json_: bool = False, remember: bool = True, seed: int = 0) -> int:
     """Prints what was said, as it is understood."""
     if task not in TASKS:
         raise Mistake(f"no task {task!r}; there are {' and '.join(TASKS)}")
@@ -157,10 +162,10 @@ def transcribed(name: str, file: str, *, language: str | None = None, task: str 
     told, segments = ear.signs.told(language, task), []
     for segment in listen(partial(ear.hear, told), ear.frames, ear.window, ear.signs.first, remembers=remember):
         segments.append(segment)
-        if not json:
+        if not json_:
             times = f"[{clock(segment.start)} --> {clock(segment.end)}] " if timestamps else ""
             print(times + ear.text(segment.tokens), flush=True)
-    if json:
+    if json_:
         print(_json(ear, language, segments))
     return 0
 
@@ -178,7 +183,8 @@ def _ear(name: str, wave: np.ndarray, seed: int) -> Ear:
         raise Mistake(f"{name} is a {type(own.model).__name__}, which hears nothing: transcribe wants a Whisper")
     if own.tokenizer is None:
         raise Mistake(f"{name} has no tokenizer.json, without which nothing can be written down; put it beside the weights")
-    signs, model = Signs.of(own.tokenizer, own.settings, name), own.model
+    model = own.model
+    signs = Signs.of(own.tokenizer, own.settings, own.settings.get("is_multilingual", len(model.tokens.table) >= MULTILINGUAL), name)
     window = FRAMES * len(model.encoder.positions.table)
     # The loudest moment of the whole sound says what is silence, and beyond its end all is silent.
     frames = -(-len(wave) // HOP)

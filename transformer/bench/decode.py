@@ -3,6 +3,7 @@
 Greedy decoding with random weights: how fast a token is, as a share of how fast this machine can read the weights; whether the
 501st costs more than the 50th; what eight rows cost beside one; and beside all of it, by turns, transformers' `generate`.
 """
+import json
 import statistics
 from collections.abc import Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from transformer.decoding.engine import question, searching
 from transformer.mistakes import Mistake
 from transformer.models.gpt2 import GPT2, Size
 from transformer.training import machine
+from transformer.training.loop import DTYPES
 from transformer.weights import initialise
 
 SHAPES = {"gpt2": Size(), "billion": Size(layers=20, embed=2048, heads=16), "tiny": Size(layers=2, embed=64, heads=2)}
@@ -38,19 +40,33 @@ def decode(*, shape: str = "gpt2", dtypes: str = "float32,bfloat16", batches: st
         raise Mistake(f"no shape {shape!r}; there are {', '.join(SHAPES)}")
     if not 0 < rounds * steps <= MOST - LATE:
         raise Mistake(f"{rounds} rounds of {steps} tokens do not fit the {MOST - LATE} that are measured: take fewer")
+    unknown = [dtype for dtype in dtypes.split(",") if dtype not in DTYPES]
+    if unknown:
+        raise Mistake(f"no dtype {unknown[0]!r}; there are {', '.join(DTYPES)}")
+    rows = _counts(batches)
     print(f"{machine.describe()}; GPT-2 {shape}: {SHAPES[shape]}")
     for dtype in dtypes.split(","):
-        _measured(shape, dtype, [int(rows) for rows in batches.split(",")], torch, rounds, steps)
+        _measured(SHAPES[shape], dtype, rows, torch, rounds, steps)
 
 
-def _measured(shape: str, dtype: str, batches: list[int], torch: str | None, rounds: int, steps: int) -> None:
-    model = ready(_born(GPT2.of(SHAPES[shape]), dtype))
+def _counts(batches: str) -> list[int]:
+    try:
+        counts = [int(rows) for rows in batches.split(",")]
+    except ValueError:
+        counts = []
+    if min(counts, default=0) < 1:
+        raise Mistake(f"--batches {batches!r} is no list of numbers of rows, as in --batches 1,8")
+    return counts
+
+
+def _measured(size: Size, dtype: str, batches: list[int], torch: str | None, rounds: int, steps: int) -> None:
+    model = ready(_born(GPT2.of(size), dtype))
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(model)) - model.positions.table.nbytes
     turns: dict[tuple[str, int], Turn] = {}
     for rows in batches:
         turns |= {("early", rows): _ours(model, rows, EARLY), ("late", rows): _ours(model, rows, LATE)}
         if torch:
-            turns["theirs", rows] = served(torch, "torch_decode.py", str(rows), dtype)
+            turns["theirs", rows] = served(torch, "torch_decode.py", json.dumps([size.layers, size.embed, size.heads]), str(rows), dtype)
     times: dict[tuple[str, int], list[float]] = {name: [] for name in turns}
     read, reads = _reader(), []
     for _ in range(rounds):

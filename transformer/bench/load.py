@@ -17,6 +17,7 @@ from transformer import knobs
 from transformer.huggingface import files
 from transformer.huggingface import load as load_model
 from transformer.huggingface import save as save_model
+from transformer.mistakes import Mistake
 from transformer.models.gpt2 import GPT2, Size
 from transformer.training import machine
 
@@ -29,6 +30,8 @@ def main(words: Sequence[str]) -> int:
 
 def load(*, rounds: int = 7, layers: int = 12, embed: int = 768, vocab: int = 50257) -> None:
     """Rounds of both; their medians, and how many times as long loading takes."""
+    if rounds < 1:
+        raise Mistake(f"rounds is {rounds}, but must be at least 1")
     random = np.random.default_rng(0)
     spec = GPT2.of(Size(vocab=vocab, layers=layers, embed=embed))
     with tempfile.TemporaryDirectory() as folder:

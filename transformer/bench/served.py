@@ -12,8 +12,12 @@ Turn = Callable[[int], list[float]]  # so many steps -> their milliseconds
 
 def served(python: str, script: str, *words: str) -> Turn:
     """A script beside this file, running in that Python until we end."""
-    server = subprocess.Popen([python, str(Path(__file__).with_name(script)), *words], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, stderr=sys.stderr, text=True)
+    try:
+        server = subprocess.Popen([python, str(Path(__file__).with_name(script)), *words], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=sys.stderr, text=True)
+    except OSError as error:
+        raise Mistake(f"{python} cannot be run ({error.strerror}); "
+                      f"give a Python that has what {script} imports, as in --torch python3") from None
     asked, answers = server.stdin, server.stdout
     if asked is None or answers is None or answers.readline().strip() != "ready":
         raise Mistake(f"{python} could not run {script} (see above); give a Python that has what it imports, as in --torch python3")

@@ -25,6 +25,8 @@ def main(words: Sequence[str]) -> int:
 
 def sound(*, seconds: float = 2.0, layers: int = 30, rate: int = 16_000, parts: int = 8) -> None:
     """One sound, in parts of equal length; each is timed."""
+    if parts < 2:
+        raise Mistake(f"parts is {parts}, but must be at least 2, for early to be compared with late")
     samples = int(seconds * rate) // parts
     if samples < 1:
         raise Mistake(f"{seconds} seconds at {rate} samples a second are no {parts} parts: make it longer")

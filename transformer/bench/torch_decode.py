@@ -1,6 +1,7 @@
-"""GPT-2's `generate` in transformers, to measure ours against: `python torch_decode.py ROWS TYPE`, random weights of 124M.
+"""GPT-2's `generate` in transformers, to measure ours against: `python torch_decode.py SHAPE ROWS TYPE`, random weights.
 
-Reads numbers of tokens, a line each, and answers with the milliseconds of one. Needs torch and transformers.
+SHAPE is [layers, embed, heads]. Reads numbers of tokens, a line each, and answers with the milliseconds of one.
+Needs torch and transformers.
 """
 import json
 import sys
@@ -10,9 +11,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 
-def main(rows: str, dtype: str) -> None:
+def main(shape: str, rows: str, dtype: str) -> None:
+    layers, embed, heads = json.loads(shape)
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config()).to(getattr(torch, dtype)).eval()
+    model = GPT2LMHeadModel(GPT2Config(n_layer=layers, n_embd=embed, n_head=heads)).to(getattr(torch, dtype)).eval()
     prompt = torch.tensor([[5, 3, 8]] * int(rows))
 
     def generate(tokens: int) -> float:

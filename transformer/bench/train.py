@@ -37,6 +37,9 @@ def train(*, shape: str = "small", vocab: int = 1024, torch: str | None = None, 
     """Rounds of a few steps of each, by turns; the least and the median of each, and their ratio to ours."""
     if shape not in SHAPES:
         raise Mistake(f"no shape {shape!r}; there are {', '.join(SHAPES)}")
+    for name, number in (("rounds", rounds), ("steps", steps)):
+        if number < 1:
+            raise Mistake(f"{name} is {number}, but must be at least 1")
     layers, embed, heads, length, rows = SHAPES[shape]
     flops, ours = _ours(Size(vocab, length, layers, embed, heads), rows, dtype)
     turns = {"ours": ours}

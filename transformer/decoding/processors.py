@@ -2,7 +2,7 @@
 
 Tokens that must not come get minus infinity. Numbers are traced, and a row counts its own tokens, never its padding.
 """
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,6 @@ from transformer.decoding.warpers import Number, check
 from transformer.layers import static
 
 Array = jax.Array
-Processor = Callable[[Array, Text], Array]
 
 
 def processed(processors: Iterable[Any], logits: Array, text: Text) -> Array:
@@ -127,9 +126,9 @@ class SequenceBias:
     @classmethod
     def of(cls, biases: Iterable[tuple[Sequence[int], float]]) -> "SequenceBias":
         biases = list(biases)
-        longest = max(len(sequence) for sequence, _ in biases)
+        longest = max((len(sequence) for sequence, _ in biases), default=1)
         padded = [[-1] * (longest - len(sequence)) + list(sequence) for sequence, _ in biases]
-        return cls(np.asarray(padded, np.int32), np.asarray([bias for _, bias in biases], np.float32))
+        return cls(np.asarray(padded, np.int32).reshape(-1, longest), np.asarray([bias for _, bias in biases], np.float32))
 
     def __call__(self, logits: Array, text: Text) -> Array:
         sequences = jnp.asarray(self.sequences)
@@ -158,18 +157,8 @@ class DecayLength:
 
 
 @struct.dataclass
-class Allow:
-    """Constrained choice: `allowed(text) -> bool [b, v]` says what may come; where nothing possible is left, all of it may."""
-
-    allowed: Callable[[Text], Array] = static(None)
-
-    def __call__(self, logits: Array, text: Text) -> Array:
-        return Among(self.allowed(text))(logits, text)
-
-
-@struct.dataclass
 class Among:
-    """The same where it is known beforehand what may come [b, v]."""
+    """Constrained choice: what is `allowed` [b, v] and nothing else; where nothing possible is left of it, any of it may come."""
 
     allowed: Any
 

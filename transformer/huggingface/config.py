@@ -1,5 +1,5 @@
 """config.json, asked setting by setting: what nobody asked for and may matter is an error, never ignored."""
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
 from typing import Any
 
@@ -10,15 +10,18 @@ from transformer.mistakes import Mistake
 
 REQUIRED: Any = object()
 
-# What no forward pass depends on: names, training, generation (which generation_config.json settles), bookkeeping.
-NEUTRAL = (
+# Names and bookkeeping, on which nothing depends, not even how to generate.
+NAMES = (
     "architectures", "model_type", "transformers_version", "_name_or_path", "name_or_path", "_commit_hash",
     "auto_map", "dtype", "torch_dtype", "return_dict", "return_dict_in_generate", "output_*", "use_cache",
-    "use_return_dict", "is_encoder_decoder", "*_token_id", "*_token_ids", "id2label", "label2id", "num_labels",
-    "problem_type", "task_specific_params", "finetuning_task", "initializer_*", "init_*", "*dropout*", "*_pdrop",
-    "*layerdrop*", "gradient_checkpointing", "chunk_size_feed_forward", "tokenizer_class", "attn_implementation",
-    "_attn_implementation*", "pretraining_tp", "tie_encoder_decoder", "torchscript", "max_length", "min_length",
-    "max_new_tokens", "do_sample", "num_beams", "num_beam_groups", "num_return_sequences", "early_stopping",
+    "use_return_dict", "is_encoder_decoder", "*_token_id", "*_token_ids",
+)
+# What no forward pass depends on: those, training, and generation, which generation_config.json settles.
+NEUTRAL = (
+    *NAMES, "id2label", "label2id", "num_labels", "problem_type", "task_specific_params", "finetuning_task", "initializer_*",
+    "init_*", "*dropout*", "*_pdrop", "*layerdrop*", "gradient_checkpointing", "chunk_size_feed_forward", "tokenizer_class",
+    "attn_implementation", "_attn_implementation*", "pretraining_tp", "tie_encoder_decoder", "torchscript", "max_length",
+    "min_length", "max_new_tokens", "do_sample", "num_beams", "num_beam_groups", "num_return_sequences", "early_stopping",
     "length_penalty", "repetition_penalty", "*no_repeat_ngram_size", "diversity_penalty", "temperature", "top_k",
     "top_p", "typical_p", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens",
     "exponential_decay_length_penalty", "remove_invalid_values", "prefix", "pruned_heads", "summary_*", "router_*",
@@ -73,13 +76,14 @@ class Config:
         """The settings of one side, as CLIP's text_config."""
         return Config(self.take(name, {}), f"{self.where}, {name}")
 
-    def settle(self, *others: str) -> None:
+    def settle(self, *others: str, neutral: Iterable[str] = NEUTRAL) -> None:
         """Refuses what was never asked for, unless it is off, neutral, or among `others`, which change nothing here."""
+        kind = self.values.get("model_type")
         for name, value in self.values.items():
-            known = name in self._asked or any(fnmatch(name, pattern) for pattern in (*NEUTRAL, *others))
+            known = name in self._asked or any(fnmatch(name, pattern) for pattern in (*neutral, *others))
             if not known and value not in (None, False, 0, "", [], {}):
-                raise Mistake(f"{self.where}: the setting {name} = {value!r} is not supported for "
-                              f"{self.values.get('model_type')}; remove it if the model does not depend on it")
+                raise Mistake(f"{self.where}: the setting {name} = {value!r} is not supported{f' for {kind}' if kind else ''}; "
+                              f"remove it if the model does not depend on it")
 
 
 def activation_name(activation: Any, favourite: str = "", known: Mapping[str, Any] = ACTIVATIONS) -> str:

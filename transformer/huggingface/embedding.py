@@ -78,7 +78,7 @@ def embedder(directory: str | Path) -> Embedder:
     """A checkpoint that turns texts into vectors, by what sentence-transformers wrote beside it."""
     directory = Path(directory)
     model, tokenizer, config, _ = load(directory)
-    if "tokens" not in inspect.signature(getattr(type(model), "encode", len)).parameters:
+    if not _reads_texts(model):
         raise Mistake(f"{directory} holds a {type(model).__name__}, which is no encoder of texts; "
                       f"give the directory of one, such as BERT's")
     if tokenizer is None:
@@ -129,12 +129,20 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
+def _reads_texts(model: Any) -> bool:
+    """Whether what it encodes is tokens: neither pictures, nor a source that a decoder is to answer."""
+    return hasattr(model, "encode") and "tokens" in inspect.signature(model.encode).parameters
+
+
 def _modules(directory: Path) -> set[str]:
     """What the vectors pass through; without modules.json everything there is."""
     path = directory / "modules.json"
     if not path.is_file():
         return set(MODULES)
-    kinds = [str(module.get("type")).rpartition(".")[2] for module in json.loads(path.read_text(encoding="utf-8"))]
+    try:
+        kinds = [str(module["type"]).rpartition(".")[2] for module in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError, KeyError):
+        raise Mistake(f"{path} is no list of modules with a type each, as sentence-transformers writes it; fetch it again") from None
     unknown = [kind for kind in kinds if kind not in MODULES]
     if unknown:
         raise Mistake(f"{path} has a module of the kind {unknown[0]}, which is not supported; "

@@ -12,11 +12,11 @@ from transformer.decoding import processors as rules
 from transformer.decoding.beams import Beams
 from transformer.decoding.engine import advance, begin, question, searching
 from transformer.decoding.sampling import Greedy, fed
-from transformer.huggingface.config import Config
+from transformer.huggingface.config import NAMES, Config
 
 # What changes nothing in a search that does not sample, or says how to start it, which the caller has done.
 NEUTRAL = (
-    "temperature", "top_k", "top_p", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff",
+    *NAMES, "temperature", "top_k", "top_p", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff",
     "decoder_start_token_id", "_from_model_config", "cache_implementation", "max_time", "task", "language",
     "is_multilingual", "lang_to_id", "task_to_id", "alignment_heads", "no_timestamps_token_id", "return_timestamps",
     "max_initial_timestamp_index", "prev_sot_token_id", "assistant_*", "num_assistant_*", "low_memory",
@@ -35,22 +35,21 @@ def generated(model: Any, settings: Mapping[str, Any], prompt: Any, present: Any
     prompt = np.asarray(prompt)
     rows, width = prompt.shape
     asked = Config(settings, "generation_config.json")
-    asked.expect(do_sample=False, use_cache=asked.take("use_cache", True))
+    asked.expect(do_sample=False)
     ends = np.atleast_1d(asked.take("eos_token_id", []))
     pad = asked.take("pad_token_id", int(ends[0]) if len(ends) else 0)
-    most = asked.take("max_new_tokens", None) or asked.take("max_length", 20) - width
-    beams, count = asked.take("num_beams", 1), asked.take("num_return_sequences", 1)
+    longest = asked.take("max_length", 20)
+    most = asked.take("max_new_tokens", None) or longest - width
+    search = Beams(asked.take("num_beams", 1), asked.take("num_return_sequences", 1), asked.take("length_penalty", 1.0),
+                   EARLY[asked.take("early_stopping", False)], asked.take("num_beam_groups", 1), asked.take("diversity_penalty", 0.0))
+    strategy = Greedy() if search.beams == 1 else search
     processors = rules_of(asked, ends.tolist(), width, source)
-    strategy = Greedy() if beams == 1 else Beams(beams, count, asked.take("length_penalty", 1.0),
-                                                 EARLY[asked.take("early_stopping", False)])
-    for name in ("length_penalty", "early_stopping", "max_length"):
-        asked.take(name, None)
-    asked.settle(*NEUTRAL)
+    asked.settle(neutral=NEUTRAL)
     found, steps = _searched(model, strategy, tuple(processors), prompt, present, most, ends, pad, memory, seen)
     new = found.tokens.reshape(rows * found.tokens.shape[1], -1)
     outputs = {"sequences": np.concatenate([np.repeat(prompt, len(new) // rows, 0), new], 1),
                "lengths": width + found.lengths.reshape(-1)}
-    if beams == 1:
+    if isinstance(strategy, Greedy):
         return outputs | steps
     return outputs | {"sequences_scores": found.scores.reshape(-1), "beam_indices": found.origins.reshape(len(new), -1)}
 
@@ -72,9 +71,8 @@ def rules_of(asked: Config, ends: list[int], width: int, source: Any) -> list[An
     if source is not None:
         rule("encoder_no_repeat_ngram_size", lambda size: rules.NoRepeat(size, source), 0)
     rule("bad_words_ids", lambda words: rules.bad_words(words, ends))
-    if ends:
-        rule("min_length", lambda length: rules.MinNew(length - width), 0)
-        rule("min_new_tokens", rules.MinNew, 0)
+    rule("min_length", lambda length: rules.MinNew(length - width), 0)
+    rule("min_new_tokens", rules.MinNew, 0)
     forced = asked.take("forced_bos_token_id", None) is not None and width == 1
     if forced:
         rule("forced_bos_token_id", lambda token: rules.Force(token, 0))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +64,7 @@ def verify(directory: str | Path, loaded: Any = None) -> Iterator[Judged]:
     """Every array of every recorded call against the model in the same directory (or another)."""
     directory = Path(directory)
     meta = read_json(directory / "meta.json")
-    arrays = dict(np.load(directory / "io.npz"))
+    arrays = _recorded(directory / "io.npz")
     try:
         model, _, config, generation = load(directory, dtype=jnp.float32) if loaded is None else loaded
         answer: Callable[[Any, Call], Mapping[str, Any]] = families.of(config).call
@@ -83,6 +84,15 @@ def verify(directory: str | Path, loaded: Any = None) -> Iterator[Judged]:
                 yield from _none({"id": call["id"], "outputs": [name]}, "this model has no such output")
             else:
                 yield judge(call["id"], name, np.asarray(given[name]), arrays, meta["arrays"])
+
+
+def _recorded(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise Mistake(f"there is no {path}, with the arrays that were recorded; it belongs beside meta.json")
+    try:
+        return dict(np.load(path))
+    except (ValueError, OSError, BadZipFile) as error:
+        raise Mistake(f"{path} cannot be read ({error}); record it again") from None
 
 
 def judge(call: str, name: str, got: np.ndarray, arrays: Mapping[str, np.ndarray], known: Mapping[str, Any]) -> Judged:
