@@ -16,7 +16,7 @@ HEAD = """# Results
 
 Every system that has been measured, by `python -m experiments NAME --seed N`, as written by `python -m experiments report`:
 the least, the median and the greatest value over its seeds, on data held out. A threshold is what `--check` asks for; the
-baseline is computed from the same data. Minutes are the median's, on {machine}.
+baseline is computed from the same data; where they differ by seed, they are told so too. Minutes are the median's, on {machine}.
 
 | system | shape | loss | data | measure | value | threshold | baseline | seeds | minutes |
 |---|---|---|---|---|---|---|---|---|---|
@@ -24,6 +24,8 @@ baseline is computed from the same data. Minutes are the median's, on {machine}.
 
 MARKS = "<!-- what systems reach, as `python -m experiments report` writes it -->\n", "<!-- so far -->\n"
 BRIEF = "| system | data | measure | value | threshold | baseline | minutes |\n|---|---|---|---|---|---|---|\n"
+
+READ_A_FILE = ("shakespeare", "bard")  # they have no data but the user's
 
 Result = dict[str, Any]
 
@@ -73,26 +75,28 @@ def _rows(runs: list[Result]) -> Iterable[str]:
     one = runs[-1]
     minutes = statistics.median(run["minutes"] for run in runs)
     for at, expected in enumerate(one["expects"]):
-        values = [run["expects"][at]["value"] for run in runs if at < len(run["expects"])]
+        same = [run["expects"][at] for run in runs if at < len(run["expects"])]
+        value, bound, baseline = (_spread([other[name] for other in same]) for name in ("value", "threshold", "baseline"))
         measure = f"{expected['stage']}: {expected['measure']}" if expected["stage"] else expected["measure"]
-        met = all(run["expects"][at]["met"] for run in runs if at < len(run["expects"]))
         first = [f"`{one['name']}`", one["shape"].replace("_", "-"), one["loss"].replace("_", " "), one["corpus"]] if not at else [""] * 4
         last = [str(len(runs)), f"{minutes:.1f}"] if not at else ["", ""]
-        threshold = f"{'≥' if expected['above'] else '≤'} {expected['threshold']:.4g}"
-        yield "| " + " | ".join([*first, measure.replace("_", " "), _spread(values), threshold if met else f"**{threshold} missed**",
-                                 f"{expected['baseline']:.4g}", *last]) + " |\n"
+        threshold = f"{'≥' if expected['above'] else '≤'} {bound}"
+        met = all(other["met"] for other in same)
+        yield "| " + " | ".join([*first, measure.replace("_", " "), value, threshold if met else f"**{threshold} missed**",
+                                 baseline, *last]) + " |\n"
 
 
 def _spread(values: list[float]) -> str:
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.4g}" if low == high else f"{low:.4g} / {middle:.4g} / {high:.4g}"
+    said = [f"{value:.4g}" for value in (min(values), statistics.median(values), max(values))]
+    return said[0] if len(set(said)) == 1 else " / ".join(said)
 
 
 def _finished(runs: Path) -> Iterable[Result]:
-    """What whole runs came to, oldest first: those with an experiment's own knobs, or on a file of the user's."""
+    """What whole runs came to, oldest first: those with an experiment's own knobs, and data."""
     for path in sorted(runs.glob("*/*/result.json")):
         result = json.loads(path.read_text())
-        if "changed" in result and set(result["changed"]) <= {"file"} and result["expects"] and not result["smoke"]:
+        given = {"file"} if result["name"] in READ_A_FILE else set[str]()
+        if "changed" in result and set(result["changed"]) <= given and result["expects"] and not result["smoke"]:
             yield {name: result[name] for name in
                    ("name", "shape", "loss", "corpus", "expects", "seed", "minutes", "parameters", "machine")}
 

@@ -11,7 +11,6 @@ from transformer.data.biology import (
     STANDARD_CODE,
     UNSURE,
     codons,
-    complement,
     fasta,
     folder,
     kmers,
@@ -35,7 +34,6 @@ def test_the_standard_code():
     assert translate("ATGGCCTGA" + "AAA") == "MA" and translate("augGCCaa") == "MA"
     assert [STANDARD_CODE[codon] for codon in ("ATG", "TGG", "AAA", "GGG", "TTT")] == list("MWKGF")
     assert codons("ATGGCCTG") == ["ATG", "GCC"] and kmers("ACGT", 3) == ["ACG", "CGT"]
-    assert complement("AACG") == "CGTT" and complement(complement("GATTACA")) == "GATTACA"
 
 
 def test_a_fasta_file_comes_back(tmp_path):

@@ -35,6 +35,11 @@ def test_tokens_come_back_and_mean_the_same():
     assert code.written(["f", "(", "x", ")", "[", "1", "]", "\n"]) == "f(x)[1]\n"
 
 
+def test_a_form_feed_ends_no_line(monkeypatch):
+    monkeypatch.setattr(code, "FSTRING", {"NUMBER": 1, "STRING": -1})  # as if they were an f-string's, many tokens since Python 3.12
+    assert code.tokens("a\n\x0c\nb = 1 + 'two'\n") == ["a", "\n", "b", "=", "1 + 'two'", "\n"]
+
+
 @pytest.mark.slow
 def test_the_standard_librarys_tokens_come_back():
     for text in code.library(168):

@@ -1,4 +1,4 @@
-"""Dates in four languages: as Babel writes them, each translation the rule's, no day both learned and held out."""
+"""Dates in four languages: as Babel writes them, no day both learned and held out."""
 import datetime
 
 import pytest
@@ -18,7 +18,6 @@ def test_dates_are_what_babel_writes():
             source, target = one.direction.split("-")
             assert one.source == f">>{target}<< {format_date(day, 'long', source)}"
             assert one.target == format_date(day, "full" if weekday else "long", target)
-            assert dates.by_rule(one.source, LANGUAGES, weekday) == one.target
 
 
 def test_some_are_as_everyone_writes_them():

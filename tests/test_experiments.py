@@ -15,6 +15,7 @@ from launch import steps_of
 
 from experiments.__main__ import files
 from experiments.new import begun
+from transformer import costs
 from transformer.data import sources
 from transformer.data.batches import batches
 from transformer.data.examples import Columns
@@ -23,7 +24,7 @@ from transformer.training.experiment import Experiment, Trained, stages
 from transformer.training.loop import promised
 from transformer.training.run import run
 from transformer.training.step import step_of
-from transformer.weights import abstract, named
+from transformer.weights import abstract, cast_floats, named
 
 NAMES = list(files())
 READS_A_TEXT = ("shakespeare", "bard")  # the user's; what else can be read has tests of its own
@@ -212,6 +213,19 @@ def test_every_experiment_trains(tmp_path, capsys, name):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["captions", "clip", "dalle", "latents", "spectrogram", "vit", "whisper"])
+def test_what_reads_numbers_computes_in_the_type_of_its_weights(tmp_path, name):
+    for experiment in built(name, tiny(name, tmp_path)):
+        batch = {key: jnp.asarray(value) for key, value in batches(experiment.data, experiment.rows, 0)[0].items()}
+
+        def loss(model, batch, experiment=experiment):
+            return experiment.loss(cast_floats(model, jnp.bfloat16), batch, None)[0]
+
+        program = jax.make_jaxpr(loss)(abstract(experiment.model), batch).jaxpr
+        assert costs.flops(program, wide_only=True) < 0.1 * costs.flops(program), experiment.stage
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_new_experiment_begins_like_any(tmp_path, name):
     text = begun("my_idea", files()[name])

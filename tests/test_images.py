@@ -17,6 +17,7 @@ from transformer.data.images import (
     folder,
     grid,
     mnist,
+    nearest,
     prepared,
     read,
     write,
@@ -88,9 +89,11 @@ def test_a_folder_of_classes(tmp_path):
     (tmp_path / "dog" / "2.png").write_text("?")
     with pytest.raises(Mistake, match="2.png is no picture"):
         folder(tmp_path, 6)
-    assert folder(tmp_path, 6, skip=True).skipped == 1
+    (tmp_path / ".thumbnails").mkdir()
+    write(tmp_path / ".thumbnails" / "3.png", np.full((9, 12, 3), 40))
+    assert folder(tmp_path, 6, skip=True).labels.tolist() == [0, 0, 1]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Mistake, match="holds no picture"):
+    with pytest.raises(Mistake, match="holds no file that ends in .png or"):
         folder(tmp_path / "empty", 6)
 
 
@@ -136,6 +139,12 @@ def test_cifars_files(tmp_path):
 def test_digits():
     found = digits()
     assert found.pixels.shape == (1797, 8, 8, 1) and found.pixels.max() == 16 and np.bincount(found.labels).min() > 170
+
+
+def test_the_nearest_picture_is_found():
+    levels = np.stack([np.full((2, 2, 1), level, np.uint8) for level in (0, 100, 200)])
+    which, far = nearest(levels[[2, 0]] + np.uint8(3), levels)
+    assert which.tolist() == [2, 0] and far.tolist() == [3, 3]
 
 
 def test_pictures_lie_side_by_side():

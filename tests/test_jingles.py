@@ -44,8 +44,13 @@ def test_folders_describe_what_is_in_them(tmp_path):
         (tmp_path / name).mkdir()
         waves.write(tmp_path / name / "a.wav", 0.1 * np.sin(np.arange(6 * LENGTH * FRAMES.hop)), FRAMES.rate)
     waves.write(tmp_path / "wild" / "short.wav", np.zeros(100), FRAMES.rate)
-    pieces, tags, names = waves.described(tmp_path, FRAMES, LENGTH)
-    assert names == ["calm", "wild"] and np.bincount(tags).tolist() == [6, 6] and pieces.shape == (12, LENGTH, FRAMES.mels)
+    (learned, known), (held, asked), names = waves.described(tmp_path, FRAMES, LENGTH)
+    assert names == ["calm", "wild"] and learned.shape == (10, LENGTH, FRAMES.mels)
+    assert known.ravel().tolist() == [0] * 5 + [1] * 5 and asked.tolist() == [[0], [1]] and len(held) == 2
+    waves.write(tmp_path / "wild" / "b.wav", np.zeros(3 * LENGTH * FRAMES.hop), FRAMES.rate)
+    (_, known), (held, asked), _ = waves.described(tmp_path, FRAMES, LENGTH)  # of two recordings one is held out, and whole
+    assert known.ravel().tolist() == [0] * 5 + [1] * 6 and asked.ravel().tolist() == [0, 1, 1, 1] and held[1:].std() == 0
     (tmp_path / "calm" / "a.wav").unlink()
-    with pytest.raises(Mistake, match="make 6 pieces of 3.1 seconds; there should be ten"):
+    waves.write(tmp_path / "calm" / "c.wav", np.zeros(LENGTH * FRAMES.hop), FRAMES.rate)
+    with pytest.raises(Mistake, match="two pieces of 3.1 seconds of every description, but those described as calm make 1"):
         waves.described(tmp_path, FRAMES, LENGTH)

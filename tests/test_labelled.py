@@ -6,10 +6,13 @@ from transformer.data import tokenizers
 from transformer.data.files import Answer, Question, Tagged
 from transformer.data.labelled import (
     asked_anew,
+    paired,
     parted,
     question_example,
     questions_with_answers,
+    scored_pairs,
     tags_of,
+    tell_cut,
     texts_with_class,
     words_with_classes,
 )
@@ -37,6 +40,11 @@ def test_a_word_is_asked_for_at_its_first_piece():
     assert one["labels"][asked].tolist() == [0, 2, 1] and tags_of(one["labels"], one, ["O", "x", "y"], 5) == ["O", "y", "x", "O", "O"]
 
 
+def test_a_word_of_no_pieces_keeps_its_place():
+    one = words_with_classes([["cat", "\u200b", "Rome", "Bern"]], [np.array([0, 0, 1, 2])], TOKENIZER, 16)[0]
+    assert tags_of(one["labels"], one, ["O", "x", "y"], 4) == ["O", "O", "x", "y"] and one["tokens"][2] == TOKENIZER.unknown
+
+
 def test_only_names_are_hidden_and_others_in_each_epoch():
     dataset = words_with_classes([["Rome", "and", "Bern"] * 8], [np.array([1, 0, 1] * 8)], TOKENIZER, 64, hidden=0.5).seed(0)
     plain = words_with_classes([["Rome", "and", "Bern"] * 8], [np.array([1, 0, 1] * 8)], TOKENIZER, 64).seed(0)[0]["tokens"]
@@ -46,14 +54,18 @@ def test_only_names_are_hidden_and_others_in_each_epoch():
     assert "and" not in said(plain[changed]) and "Rome" in said(plain[changed])
 
 
-def test_a_question_points_at_its_answer():
+def test_a_question_points_at_its_answer(capsys):
     passage = "the cat sat on a mat in Rome"
-    row = question_example("who sat ?", passage, passage.index("a mat"), "a mat", TOKENIZER, 24)
+    one, unanswered = (Question("1", "who sat ?", passage, given) for given in ((Answer("a mat", passage.index("a mat")),), ()))
+    row = question_example(one, TOKENIZER, 24)
     assert row is not None and said(row["tokens"][row["first"] : row["last"] + 1]) == "a mat"
     assert said(row["tokens"][row["passage"]]) == passage and row["kinds"][row["passage"]].all() and not row["kinds"][0]
-    assert question_example("who sat ?", passage, 0, "the", TOKENIZER, 10) is None
+    assert question_example(one, TOKENIZER, 10) is question_example(unanswered, TOKENIZER, 24) is None
+    kept, rows = questions_with_answers([one, unanswered, one], TOKENIZER, 24)
+    assert kept == [one, one] and len(rows) == 2
+    assert capsys.readouterr().err.startswith("1 of 3 questions are left out: they have no answer, or do not fit")
     with pytest.raises(Mistake, match="length 6"):
-        questions_with_answers([Question("1", "who sat ?", passage, (Answer("the", 0),))], TOKENIZER, 6)
+        questions_with_answers([one], TOKENIZER, 6)
 
 
 def test_questions_made_anew_differ_between_epochs():
@@ -71,6 +83,29 @@ def test_a_text_is_on_one_side():
     assert learned and held and not set(learned) & set(held) and len(learned) + len(held) == 100
     with pytest.raises(Mistake, match="none can be held out"):
         parted(["one"], lambda one: one)
+    rare = held[0]
+    learned, others = parted([f"text {number}" for number in range(50)], lambda one: one, lambda one: [one if one == rare else "usual"])
+    assert rare in learned and sorted([*others, rare]) == sorted(set(held))
+
+
+@pytest.mark.parametrize("read", [paired, scored_pairs])
+def test_texts_that_hang_together_are_on_one_side(tmp_path, read):
+    lines = [(f"{a} {n}", f"{b} {n}", "1") for n in range(20) for a, b in ("AB", "BA", "BC", "DC")]
+    header = [("first", "second", "score")] if read is scored_pairs else []
+    (tmp_path / "a.tsv").write_text("\n".join("\t".join(line) for line in [*header, *lines]))
+    learned, away = ({text.split()[1] for one in (side if read is paired else zip(*side[:2], strict=True)) for text in one}
+                     for side in read(tmp_path / "a.tsv"))
+    assert len(away) == 2 and len(learned) == 18 and not learned & away
+    (tmp_path / "a.tsv").write_text("\n".join("\t".join(line) for line in [*header, *lines[:4]]))
+    with pytest.raises(Mistake, match="a.tsv holds 4 pairs that all hang together"):
+        read(tmp_path / "a.tsv")
+
+
+def test_it_is_said_how_many_texts_lose_their_end(capsys):
+    tell_cut(["the cat sat", "the cat", "the cat sat on"], TOKENIZER, 4)
+    assert capsys.readouterr().err.startswith("2 of 3 texts are longer than length 4 and lose their end")
+    tell_cut(["the cat sat", "the cat"], TOKENIZER, 5)
+    assert not capsys.readouterr().err
 
 
 def test_reviews_say_what_they_say():

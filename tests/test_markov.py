@@ -46,20 +46,6 @@ def test_samples_come_as_often_as_they_should(order):
     assert (rows == source.sample(20000, 6, seed=0)).all() and (rows != source.sample(20000, 6, seed=1)).any()
 
 
-def test_the_posterior_is_that_of_all_sequences():
-    source = SOURCES[1]
-    everything = np.array(list(itertools.product(range(3), repeat=5)))
-    chances = np.array([likelihood(source, row) for row in everything])
-    rows = source.sample(8, 5, seed=0)
-    masked = np.random.default_rng(0).random(rows.shape) < 0.5
-    posterior = source.posterior(rows, masked)
-    for row, hidden, believed in zip(rows, masked, posterior, strict=True):
-        possible = chances * (everything == row)[:, ~hidden].all(1)
-        for place in range(5):
-            expected = np.bincount(everything[:, place], possible, minlength=3) / possible.sum()
-            np.testing.assert_allclose(believed[place], expected, atol=1e-12)
-
-
 def test_beliefs_of_noisy_sights_are_those_of_all_sequences():
     source = SOURCES[1]
     everything = np.array(list(itertools.product(range(3), repeat=4)))

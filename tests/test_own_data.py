@@ -5,11 +5,11 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.encoders import classify, entities, questions
+from experiments.encoder_decoders import marian, t5
+from experiments.encoders import bi_encoder, classify, entities, questions, similarity
 from transformer.data.batches import batches
 from transformer.data.tokenizers import word_pieces
 from transformer.huggingface import save
-from transformer.mistakes import Mistake
 from transformer.models import bert, modernbert, roberta
 from transformer.training.experiment import stages
 from transformer.weights import holds, initialise
@@ -72,11 +72,47 @@ def test_a_checkpoint_takes_the_place_of_being_born(tmp_path, task, family):
     assert any(name.startswith("encoder.") for name in holds(experiment.model)) and np.isfinite(first_loss(experiment))
 
 
-def test_a_label_that_is_only_held_out_is_refused(tmp_path):
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_expected_of_a_file_is_its_baseline(tmp_path, task):
+    module, written = TASKS[task]
+    ((expected,),) = (one.expects for one in stages(module.experiment(file=written(tmp_path), length=32, **SMALL)))
+    baseline = expected.baseline() if callable(expected.baseline) else expected.baseline
+    assert expected.threshold == baseline
+
+
+def test_what_is_cut_or_left_out_is_told(tmp_path, capsys):
+    pairs, scored = tmp_path / "pairs.tsv", tmp_path / "scored.tsv"
+    lines = [f"cat {n}\tthe cat sat on mat {n}" for n in range(40)]
+    pairs.write_text("\n".join(lines))
+    scored.write_text("\n".join(["first\tsecond\tscore", *(f"{line}\t{at % 3}" for at, line in enumerate(lines))]))
+    (expected,) = similarity.experiment(file=scored, length=6, **SMALL).expects
+    assert "40 of 80 texts are longer than length 6" in capsys.readouterr().err and expected.threshold == expected.baseline
+    next(stages(bi_encoder.experiment(file=pairs, length=6, **SMALL)))
+    assert "40 of 80 texts are longer than length 6" in capsys.readouterr().err
+    classify.experiment(file=reviews(tmp_path), length=6, **SMALL)
+    assert "80 of 80 texts are longer than length 6" in capsys.readouterr().err
+    entities.experiment(file=columns(tmp_path), length=5, **SMALL)
+    assert "80 of 80 texts are longer than length 5" in capsys.readouterr().err
+    path = squad(tmp_path)
+    path.write_text(path.read_text().replace('"where ?", "answers": [{', '"where ?", "answers": [], "plausible": [{', 5))
+    list(stages(questions.experiment(file=path, length=32, **SMALL)))
+    assert "questions are left out" in capsys.readouterr().err
+
+
+def test_texts_to_be_written_anew_have_their_own_bounds(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("".join(f"cat {n}\tcat {n}\n>>fr<< dog {n}\tdog {n}\n" for n in range(40)))
+    (expected,) = marian.experiment(file=tmp_path / "pairs.tsv", **marian.SMOKE).expects
+    assert expected.threshold == expected.baseline == 1.0
+    (tmp_path / "a.txt").write_text(f"{WORDS} " * 100)
+    (expected,) = next(stages(t5.experiment(file=tmp_path / "a.txt", **t5.SMOKE))).expects
+    assert expected.threshold == expected.baseline()
+
+
+def test_a_label_that_would_only_be_held_out_is_learned(tmp_path):
     path = reviews(tmp_path)
     _, away = classify.parted(classify.files.labelled(path), lambda one: one.text)
     lines = path.read_text().splitlines()
     lines[away[0].line - 1] = f"{away[0].text},odd"
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(Mistake, match=rf"reviews.csv, line {away[0].line}, has the label 'odd'"):
-        classify.experiment(file=path, **SMALL)
+    built = classify.experiment(file=path, **SMALL)
+    assert len(built.held_out) == len(away) - 1 and len(built.data) == 80 - len(built.held_out)

@@ -7,6 +7,7 @@ from experiments.decoders import audio_tokens, midi, spectrogram, wavenet
 from transformer.data import midi as notes
 from transformer.data import waves
 from transformer.data.batches import batches
+from transformer.data.examples import examples
 from transformer.data.made.melodies import melodies
 from transformer.mistakes import Mistake
 from transformer.shows.sound import save
@@ -56,7 +57,7 @@ def test_audio_tokens_are_those_of_a_folder(tmp_path):
     small = {"layers": 1, "embed": 16, "heads": 2, "mlp": 16, "codes": 8, "rows": 2, "steps": 1}
     first = next(audio_tokens.experiment(folder=tmp_path, **small))
     assert np.isfinite(first_loss(first)) and first.corpus == f"coarse codes of {tmp_path.name}"
-    assert {int(row["tokens"][0]) for row in (first.data[at] for at in range(11))} == {16, 17}
+    assert {int(row["tokens"][0]) for row in (first.data[at] for at in range(10))} == {16, 17} and len(first.held_out) == 2
 
 
 def test_music_is_learned_from_a_folder(tmp_path, capsys):
@@ -74,6 +75,15 @@ def test_music_is_learned_from_a_folder(tmp_path, capsys):
         midi.experiment(folder=tmp_path, **small)
     midi.experiment(folder=tmp_path, skip=True, **small)
     assert "1 of 14 files" in capsys.readouterr().err
+
+
+def test_music_is_learned_in_its_own_key_or_in_others():
+    piece = {"tokens": np.arange(60, 66), "targets": np.arange(61, 67)}
+    for most, steps in ((0, {0}), (2, {-2, -1, 0, 1})):
+        drawn = midi.in_any_key(examples(**{name: row[None] for name, row in piece.items()}), most).seed(0).repeat(40)
+        moved = [{name: row - piece[name] for name, row in one.items()} for one in (drawn[at] for at in range(40)) if one]
+        assert {int(one["tokens"][0]) for one in moved} == steps
+        assert all((row == one["tokens"][0]).all() for one in moved for row in one.values())
 
 
 def test_sounds_are_saved_to_be_heard_and_seen(tmp_path):

@@ -1,4 +1,6 @@
 """Sources and targets as examples; the user's own pairs."""
+import json
+
 import pytest
 
 from transformer.data import tokenizers
@@ -35,9 +37,17 @@ def test_the_users_pairs_are_parted(tmp_path):
     (sources, targets), (held, answers) = parallel(path)
     assert len(sources) + len(held) == 40 and not set(sources) & set(held) and 2 <= len(held) <= 8
     assert [text.replace("source", "target") for text in sources + held] == targets + answers
-    path.write_text("one\ttwo\n")
-    with pytest.raises(Mistake, match="one pair of texts"):
+    path.write_text("one\ttwo\none\tthree\n")
+    with pytest.raises(Mistake, match="pairs of one source"):
         parallel(path)
     path.write_text("one\ttwo\nthree\t\n")
     with pytest.raises(Mistake, match="line 2"):
         parallel(path)
+
+
+def test_a_tab_is_part_of_a_text_and_a_source_stays_on_one_side(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(json.dumps({"first": f"a\t{n // 3}", "second": f"b\t{n}"}) for n in range(60)))
+    (sources, targets), (held, answers) = parallel(path)
+    assert not set(sources) & set(held) and len(held) % 3 == 0 and sorted(targets + answers) == sorted(f"b\t{n}" for n in range(60))
+    assert all(int(answer[2:]) // 3 == int(text[2:]) for text, answer in zip(sources + held, targets + answers, strict=True))

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from little import experiment as little
 
+from experiments.workflows import fine_tune
+from transformer.data.batches import batches
 from transformer.data.tokenizers import word_pieces
 from transformer.huggingface import load, save
 from transformer.mistakes import Mistake
 from transformer.models import bert, gpt2, modernbert, roberta
 from transformer.pretrained import encoder_in, pretrained, pretrained_encoder
+from transformer.training.experiment import Trained, stages
 from transformer.training.run import run
 from transformer.training.trained import trained
 from transformer.weights import holds, initialise, named
@@ -69,3 +72,17 @@ def test_a_run_is_gone_on_from(tmp_path):
     assert experiment.tokenizer is not None and tokenizer.encode("import").tolist() == experiment.tokenizer.encode("import").tolist()
     with pytest.raises(Mistake, match="holds a GPT2, where an encoder of texts was expected"):
         pretrained_encoder(tmp_path / "little")
+
+
+def test_fine_tuning_reads_with_the_checkpoint_s_tokenizer_and_draws_labels_from_all_of_a_sorted_file(tmp_path):
+    file = tmp_path / "sorted.csv"
+    file.write_text("text,label\n" + "".join(f"a {what} {n},{what}\n" for what in ("cat", "mat") for n in range(60)))
+    checkpoint = saved(tmp_path / "bert", bert.Pooled(bert.Bert.of(SIZE), bert.Pooler.of(SIZE)))
+    program = stages(fine_tune.experiment(from_=checkpoint, file=file, length=12, labels=20, rows=20))
+    scratch = next(program)
+    batch = batches(scratch.data, 20, 0)[0]
+    assert set(batch["label"].tolist()) == {0, 1}
+    assert scratch.tokenizer.encode("a cat").tolist() == word_pieces("a cat sat on a mat", 40).encode("a cat").tolist()
+    assert batch["tokens"].max() < scratch.model.encoder.tokens.table.shape[0]
+    full = program.send(Trained(scratch.model, initialise(scratch.model, jax.random.key(0)), {"right": 0.5}))
+    assert any(name.startswith("encoder.") for name in holds(full.model)) and all(one.threshold <= 1 for one in full.expects)

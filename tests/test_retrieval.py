@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transformer.data import docstrings, labelled, sources, tokenizers
+from transformer.data import docstrings, labelled, ranking, sources, tokenizers
 from transformer.data.asking import prompt
 from transformer.data.made import bindings, paraphrases, passages, world
 from transformer.data.made.paraphrases import Event
@@ -17,6 +17,7 @@ from transformer.models.bi_encoder import BiEncoder
 from transformer.models.cross_encoder import CrossEncoder
 from transformer.models.modernbert import ModernBert, Size
 from transformer.shows.asking import replies
+from transformer.shows.retrieval import mined
 from transformer.weights import initialise
 
 TOKENIZER = tokenizers.word_pieces(["the cat sat on a mat"] * 3, 64)
@@ -132,6 +133,8 @@ def test_rankings_are_judged():
     assert discounted(found) == pytest.approx((1 + 1 / np.log2(3) + 1 / 2) / 3)
     assert spearman(np.array([1, 2, 3, 3]), np.array([10, 20, 30, 30])) == pytest.approx(1.0)
     assert words_of("readLines(of_file, 2)") == ["read", "lines", "of", "file", "2"]
+    assert words_of("Größe, ГДЕ кот?") == ["grösse", "где", "кот"]
+    assert ranking.guess("Where does Ada live?", "Bo likes cake. Ada lives in the old town.") == "lives in the old town"
     scores = tf_idf(["cat mat"], ["the cat", "the dog", "a mat and a cat"])
     assert scores.argmax() == 2 and scores[0, 1] == 0
 
@@ -193,6 +196,17 @@ def test_a_reply_is_what_follows_the_question():
     jax.tree_util.register_static(Successor)
     said = replies(Successor(), ["the cat", ""], ["sat", "on a"], TOKENIZER, 12)
     assert said == [TOKENIZER.decode([TOKENIZER.encode(word)[0] + 1]) for word in ("sat", "a")]
+
+
+def test_a_document_told_twice_is_not_mined_for_itself():
+    class Bag:
+        """Counts the tokens."""
+
+        def __call__(self, tokens, present, kinds):
+            return jax.nn.one_hot(tokens, 64).sum(1)
+
+    jax.tree_util.register_static(Bag)
+    assert mined(Bag(), ["cat", "the cat", "mat"], ["the cat", "the cat", "a mat"], TOKENIZER, 6) == ["a mat", "a mat", "the cat"]
 
 
 def test_a_users_pairs_and_labels_are_read_and_parted(tmp_path):

@@ -1,7 +1,10 @@
 """Pictures of numbers say what the numbers are."""
 from matplotlib.figure import Figure
 
+from transformer.data.files import Question
+from transformer.data.tokenizers import spaced
 from transformer.shows.bars import bars
+from transformer.shows.texts import answers
 
 
 def test_bars_stand_from_the_top_down_and_ours_alone_has_a_colour(tmp_path, monkeypatch):
@@ -18,3 +21,8 @@ def test_bars_stand_from_the_top_down_and_ours_alone_has_a_colour(tmp_path, monk
     one, other, ours = (colour for *_, colour in seen)
     assert one == other and len(set(one[:3])) == 1 < len(set(ours[:3]))
     assert path == tmp_path / "bars.png" and figure.get_suptitle() == "ours 1.250 nats per word, other 1.500"
+
+
+def test_of_questions_only_those_that_have_an_answer_are_shown(tmp_path):
+    show = answers([Question("1", "who sat ?", "the cat sat", ())], spaced("who the cat sat ?"), 16)
+    assert show(None, tmp_path) == "" and (tmp_path / "answers.png").exists()

@@ -114,4 +114,19 @@ def test_own_recordings_are_learned_from(tmp_path):
         (tmp_path / f"{number:02d}.txt").write_text(one.text)
     experiment = whisper.experiment(folder=tmp_path, layers=1, embed=16, heads=2, mlp=16, rows=2, steps=1)
     assert len(experiment.data) == 10 and len(experiment.held_out) == 1 and experiment.corpus == f"recordings in {tmp_path.name}"
-    assert isinstance(SAID[0], Spoken) and [one.measure for one in experiment.expects] == ["letters_wrong"]
+    (expected,) = experiment.expects
+    assert isinstance(SAID[0], Spoken) and expected.measure == "letters_wrong"
+    assert callable(expected.baseline) and expected.threshold == expected.baseline()
+    (tmp_path / "00.wav").unlink()
+    (tmp_path / "01.wav").unlink()
+    with pytest.raises(Mistake, match=f"{tmp_path.name} holds 9 recordings, of which every tenth is held out: give ten at least"):
+        whisper.experiment(folder=tmp_path)
+
+
+def test_a_baseline_is_counted_in_what_is_measured(monkeypatch):
+    monkeypatch.setattr(espeak, "utterances", lambda count, seed, voices=(): vowels.utterances(count, 0))
+    monkeypatch.setattr(whisper, "nearest", lambda data, asked, texts, true: [*texts, *true])
+    first, second = whisper.experiment(voice="espeak", utterances=3, unseen=2).expects
+    assert (first.measure, second.measure) == ("letters_wrong", "never_heard_words_wrong")
+    letters, words = first.baseline(), second.baseline()
+    assert [list(text) for text in words] == [text.split() for text in letters] and all(isinstance(text, str) for text in letters)

@@ -29,7 +29,7 @@ def experiment(layers: int = 4, embed: int = 192, heads: int = 6, length: int = 
         steps=chain_steps,
         optimizer=muon(model, warmup_cosine(rate, chain_steps, warmup=chain_steps // 10), adam=0.3),
         corpus="a Markov source of order 2",
-        expects=[Expectation("nats", threshold=source.best + 0.02, baseline=source.best)])
+        expects=[Expectation("nats", threshold=source.best + 0.02, baseline=source.bigram)])
 
     text = Reference.of(vocab, length)
     model = GPT2.of(Size(text.tokenizer.size, length, layers, embed, heads), dropout)

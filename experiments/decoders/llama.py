@@ -29,7 +29,7 @@ def experiment(layers: int = 4, embed: int = 192, heads: int = 6, groups: int = 
         steps=chain_steps,
         optimizer=muon(model, warmup_cosine(rate, chain_steps, warmup=chain_steps // 10), adam=0.3),
         corpus="a Markov source of order 2",
-        expects=[Expectation("nats", threshold=source.best + 0.02, baseline=source.best)])
+        expects=[Expectation("nats", threshold=source.best + 0.02, baseline=source.bigram)])
 
     text = Reference.of(vocab, length)
     model = Llama.of(Size(text.tokenizer.size, layers, embed, heads, groups, mlp))

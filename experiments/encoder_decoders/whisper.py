@@ -6,7 +6,9 @@
     python -m experiments whisper --folder recordings  your own: one.wav, and what it says in one.txt (--skip: without broken
                                                        ones; --seconds: room for each)
 """
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from transformer.data import speech, tokenizers
 from transformer.data.made import espeak, vowels
@@ -21,6 +23,7 @@ from transformer.training.run import main
 
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "utterances": 40, "unseen": 8, "rows": 8}
 VOICES = ("formants", "espeak")
+UNITS: dict[str, Callable[[str], Any]] = {"letters_wrong": str, "words_wrong": str.split}
 
 
 def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256, length: int = 32, seconds: int = 2, rows: int = 16,
@@ -30,6 +33,8 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
         raise Mistake(f"there is no voice {voice!r}; there are {' and '.join(VOICES)}")
     if folder:
         recorded = speech.folder(folder, seconds, bool(skip))
+        if len(recorded) < 10:
+            raise Mistake(f"{folder} holds {len(recorded)} recordings, of which every tenth is held out: give ten at least")
         learned, tried = [one for at, one in enumerate(recorded) if at % 10 != 9], {"": recorded[9::10]}
     elif voice == "espeak":
         learned = espeak.utterances(utterances, seed=0)
@@ -44,10 +49,13 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
     texts = {name: [one.text for one in some] for name, some in tried.items()}
     size = Size(tokenizer.size, frames=50 * seconds, length=length, layers=layers, embed=embed, heads=heads, mlp=mlp)
     model = Whisper.of(size, dropout=dropout)
-    known = [one.text for one in learned]
 
     def expected(measure: str, most: float, name: str) -> Expectation:
-        return Expectation(f"{name}_{measure}" if name else measure, most, lambda: nearest(data, tests[name], known, texts[name]))
+        def guessed() -> float:
+            known, true = ([UNITS[measure](text) for text in some] for some in ([one.text for one in learned], texts[name]))
+            return nearest(data, tests[name], known, true)
+
+        return Expectation(f"{name}_{measure}" if name else measure, guessed() if folder else most, guessed)
 
     bounds = {"": ("letters_wrong", 0.05), "strange": ("letters_wrong", 0.15), "never_heard": ("words_wrong", 0.15)}
     return Experiment(

@@ -15,7 +15,7 @@ from numpy.random import default_rng
 
 from transformer.data import tokenizers
 from transformer.data.docstrings import functions_by_module
-from transformer.data.labelled import paired
+from transformer.data.labelled import paired, tell_cut
 from transformer.data.made import paraphrases
 from transformer.data.pairing import compared
 from transformer.data.ranking import found_by_words
@@ -25,7 +25,7 @@ from transformer.models.bi_encoder import BiEncoder
 from transformer.pretrained import pretrained_encoder
 from transformer.shows.retrieval import found_first, mined, probed, searched
 from transformer.training.experiment import Expectation, Experiment, Stages
-from transformer.training.optimizers import adamw, muon, warmup_cosine
+from transformer.training.optimizers import fitting
 from transformer.training.run import main
 
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "mlp": 48, "count": 200, "documents": 60, "asked": 20}
@@ -48,8 +48,8 @@ def experiment(from_: Path | None = None, file: Path | None = None, docstrings: 
         encoder = Bert.of(Size(tokenizer.size, length, 0, layers, embed, heads, mlp))
     else:
         encoder, tokenizer = pretrained_encoder(from_)
-    learning = warmup_cosine(rate if from_ is None else rate / 1000, steps, warmup=steps // 10)
     asks = next(iter(kinds.values()))
+    tell_cut([*queries, *answers, *asks, *there], tokenizer, length)
     words = {name: found_by_words(some, there, truth, real) for name, some in kinds.items()}
     if real:
         wanted = [Expectation("real_mrr", words["real"], words["real"], above=True)] if from_ else []
@@ -67,7 +67,7 @@ def experiment(from_: Path | None = None, file: Path | None = None, docstrings: 
             held_out=compared((asks, [there[at] for at in truth]), tokenizer, length),
             rows=rows,
             steps=steps,
-            optimizer=muon(model, learning, adam=0.3) if from_ is None else adamw(learning),
+            optimizer=fitting(model, rate, steps, adam=0.3, gentle=from_ is not None),
             measures=measures if real else [*measures, probed(there, made.who, tokenizer, length)],
             corpus=file.name if file else "the standard library" if docstrings else "events told in many words",
             expects=wanted if name == "mined" else [],

@@ -1,6 +1,6 @@
 """Retrieve, then re-rank: a small bi-encoder fetches fifty documents, a cross-encoder reads each with the query and sorts them.
 
-    python -m experiments cross_encoder        two cores, 7 minutes beside other work: MRR .91 where the bi-encoder has .26
+    python -m experiments cross_encoder        two cores: MRR .91; bi-encoder, 16 numbers a text, .26; TF-IDF .32; by counting pairs .98
     python -m experiments cross_encoder --augmented true      the cross-encoder then labels pairs that the bi-encoder learns from
 
 The reader first learns to guess hidden words of a query and its document: a word hidden on one side stands on the other.
@@ -15,6 +15,7 @@ from transformer.data.examples import examples
 from transformer.data.made import bindings
 from transformer.data.masking import masked
 from transformer.data.pairing import compared, enclosed, enclosed_pairs, made_anew
+from transformer.data.ranking import found_by_words
 from transformer.losses import masked_token
 from transformer.matching import contrastive, likeness, relevance
 from transformer.models.bi_encoder import BiEncoder
@@ -44,9 +45,6 @@ def experiment(vector: int = 16, layers: int = 3, embed: int = 96, heads: int = 
     def beside(query: str, document: str) -> dict[str, np.ndarray]:
         return {name: array[0] for name, array in enclosed_pairs([query], [document], tokenizer, 2 * length).items()}
 
-    def answered(rng: np.random.Generator) -> dict[str, np.ndarray]:
-        return beside(*bindings.triple(rng)[:2])
-
     def judged(rng: np.random.Generator) -> dict[str, np.ndarray]:
         query, document, relevant = bindings.judged(rng)
         return beside(query, document) | {"relevant": np.array(relevant, np.float32)}
@@ -65,16 +63,17 @@ def experiment(vector: int = 16, layers: int = 3, embed: int = 96, heads: int = 
 
     read = yield stage(
         "read", Masked.of(size(layers, embed)), read_steps, loss=masked_token,
-        data=masked(made_anew(answered, 100_000), tokenizer, HIDDEN),
+        data=masked(made_anew(lambda rng: beside(*bindings.triple(rng)[:2]), 100_000), tokenizer, HIDDEN),
         held_out=masked(examples(**enclosed_pairs(queries, right, tokenizer, 2 * length)), tokenizer, HIDDEN).seed(0))
 
+    best = max(bi.values["bi_mrr"], found_by_words(queries, there, truth, ranked=True))
     found, wrong = search(bi.model), [there[(at + 1) % len(there)] for at in truth]
     tests = enclosed_pairs(queries * 2, right + wrong, tokenizer, 2 * length)
     cross = yield stage(
         "cross", CrossEncoder.of(read.kept.encoder), steps, loss=relevance, data=made_anew(judged, 100_000),
         held_out=examples(**tests, relevant=np.repeat(np.array([1, 0], np.float32), len(queries))),
         measures=[reranking(found)], shows=[rankings(found)],
-        expects=[Expectation("mrr", bi.values["bi_mrr"] + 0.2, bi.values["bi_mrr"], above=True)])
+        expects=[Expectation("mrr", max(0.8, best + 0.2), baseline=best, above=True)])
     if augmented:
         asks, texts, _ = zip(*map(bindings.triple, np.random.default_rng(1).spawn(documents)), strict=True)
         pairs = silver(Search(texts, asks, np.arange(len(texts)), bi.model, tokenizer, length, 8), cross.model)

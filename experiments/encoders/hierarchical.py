@@ -1,7 +1,8 @@
 """Letters make words, words sentences, sentences a text: three encoders, one inside the other, find what a letter is about.
 
-    python -m experiments hierarchical        two cores, 3 minutes: right at least .85 of the time, at an 8th of the scores of
-                                              attention of a flat encoder of all letters; whole words, misspelt, .63
+    python -m experiments hierarchical        two cores, 3 minutes: .999 right, at a ninth of the scores of attention of a flat
+                                              encoder of all letters, which has .62 after as many steps; whole words, misspelt,
+                                              .64; a bag of them .81
 """
 from collections import Counter
 
@@ -47,8 +48,8 @@ def experiment(layers: int = 2, embed: int = 64, heads: int = 4, mlp: int = 128,
     yield stage("nested", 32, parts, tables, measures=[lambda model, values: {
         "behind_flat": by_letters.values["right"] - values["right"], "before_words": values["right"] - by_words.values["right"],
         "fewer_scores": fewer}],
-        expects=[Expectation("behind_flat", 0.01, baseline=0.0), Expectation("before_words", 0.1, baseline=0.0, above=True),
-                 Expectation("fewer_scores", 2.0, baseline=1.0, above=True), Expectation("right", 0.85, others["bag of words"], above=True)],
+        expects=[Expectation("before_words", 0.1, baseline=0.0, above=True), Expectation("fewer_scores", 2.0, baseline=1.0, above=True),
+                 Expectation("right", 0.99, others["bag of words"], above=True)],
         shows=[bars(others, "letters, words, sentences nested", "right", on(examples(
             tokens=tables[1], present=tables[1] > 0, label=truth), text_class, rows, ""), "right", above=True)])
 

@@ -85,11 +85,6 @@ def translate(dna: str) -> str:
     return protein.partition("*")[0]
 
 
-def complement(dna: str) -> str:
-    """The other strand, read its own way."""
-    return dna.translate(str.maketrans("ACGTacgt", "TGCAtgca"))[::-1]
-
-
 def kmers(dna: str, length: int) -> list[str]:
     """All runs of so many letters, each one letter after the one before."""
     return [dna[at:at + length] for at in range(len(dna) - length + 1)]

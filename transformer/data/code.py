@@ -56,7 +56,7 @@ def module(path: Path) -> str:
 
 def tokens(text: str) -> list[str]:
     """Python's own tokens, the layout among them; comments are left out, and a docstring becomes three points."""
-    found, lines, inside, begin = list[str](), text.splitlines(keepends=True), 0, (0, 0)
+    found, lines, inside, begin = list[str](), io.StringIO(text).readlines(), 0, (0, 0)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         step = FSTRING.get(tokenize.tok_name[token.type], 0)
         begin = token.start if step > 0 and not inside else begin

@@ -76,13 +76,19 @@ class Question:
     answers: tuple[Answer, ...]
 
 
+def below(path: Path, endings: Sequence[str]) -> list[Path]:
+    """All files below a folder that end so, but for hidden ones and what lies in hidden folders, as in .venv."""
+    return sorted(file for file in path.rglob("*") if file.suffix.lower() in endings and file.is_file()
+                  and not any(part.startswith(".") for part in file.relative_to(path).parts))
+
+
 def each(path: str | Path, endings: Sequence[str], read: Callable[[Path], Content], skip: bool = False) -> tuple[list[Path], list[Content]]:
     """All files below a folder that end so, or one file, and what is read of each.
 
     One that cannot be read stops everything; if it may be skipped, it is said which were, why, and how many.
     """
     path = Path(path).expanduser()
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix.lower() in endings)
+    files = [path] if path.is_file() else below(path, endings)
     if not files:
         raise Mistake(f"{path} holds no file that ends in {' or '.join(endings)}: name a folder with some in it")
     found, contents = list[Path](), list[Content]()

@@ -10,7 +10,7 @@ import numpy as np
 from grain import MapDataset
 
 from transformer.data.examples import Example, examples
-from transformer.data.files import text
+from transformer.data.files import each, text
 from transformer.data.images import KINDS, Pictures, cifar10, digits, fitted, folder, mnist, read
 from transformer.mistakes import Mistake
 
@@ -20,7 +20,7 @@ SIDE = 32  # of the user's pictures, unless another is given
 def sides(path: Path | None = None, size: int | None = None, skip: bool | None = None) -> tuple[Pictures, Pictures]:
     """Pictures to learn from, and held-out ones: MNIST's and CIFAR-10's own test files, or a quarter of what there is.
 
-    One that cannot be read stops everything, unless it may be skipped; how many were is printed.
+    One that cannot be read stops everything, unless it may be skipped; which were is printed.
     """
     if path is None:
         return apart(digits())
@@ -30,10 +30,7 @@ def sides(path: Path | None = None, size: int | None = None, skip: bool | None =
         if any(path.glob(f"{begins}*")):
             learned, held_out = (_sized(found, size) for found in (own(path), own(path, test)))
             return learned, held_out
-    found = folder(path, size or SIDE, bool(skip))
-    if skip:
-        print(f"{path}: {found.skipped} of {found.skipped + len(found)} pictures skipped")
-    return apart(found)
+    return apart(folder(path, size or SIDE, bool(skip)))
 
 
 def apart(pictures: Pictures, share: float = 0.25) -> tuple[Pictures, Pictures]:
@@ -48,23 +45,9 @@ def apart(pictures: Pictures, share: float = 0.25) -> tuple[Pictures, Pictures]:
 def captioned(path: Path, size: int | None = None, skip: bool | None = None) -> tuple[Pictures, list[str]]:
     """All pictures below a folder, their labels counting them, and what is said of each: the text in the file beside it, or the
     name of its folder."""
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in KINDS)
-    found, texts, skipped = [], [], 0
-    for file in files:
-        try:
-            pixels = fitted(read(file), size or SIDE)
-        except Mistake:
-            if not skip:
-                raise
-            skipped += 1
-            continue
-        found.append(pixels)
-        texts.append(_said_of(file, path))
-    if not found:
-        raise Mistake(f"{path} holds no picture that can be read; there should be files as in {path}/one.png and {path}/one.txt")
-    if skip:
-        print(f"{path}: {skipped} of {len(files)} pictures skipped")
-    return Pictures(np.stack(found), np.arange(len(found), dtype=np.int32), skipped=skipped), texts
+    path = path.expanduser()
+    found = each(path, KINDS, lambda file: (fitted(read(file), size or SIDE), _said_of(file, path)), bool(skip))[1]
+    return Pictures(np.stack([pixels for pixels, _ in found]), np.arange(len(found), dtype=np.int32)), [said for _, said in found]
 
 
 def _said_of(file: Path, top: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from transformer.data import files
 from transformer.mistakes import Mistake
 
 KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -27,7 +28,6 @@ class Pictures:
     pixels: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...] = ()
-    skipped: int = 0  # files that could not be read
     levels: int = 256
 
     def __len__(self) -> int:
@@ -81,26 +81,14 @@ def write(path: str | Path, pixels: np.ndarray, times: int = 1) -> None:
 def folder(path: str | Path, size: int, skip: bool = False) -> Pictures:
     """All pictures below a folder, the shorter side made `size` and the middle kept; the folders in it are the classes.
 
-    One that cannot be read stops everything, unless it may be skipped.
+    One that cannot be read stops everything, unless it may be skipped; which were is printed.
     """
-    path = Path(path)
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in KINDS)
-    if not files:
-        raise Mistake(f"{path} holds no picture; there should be files as in {path}/CLASS/one.png")
-    names = sorted({file.relative_to(path).parts[0] for file in files if file.parent != path})
-    found, labels, skipped = [], [], 0
-    for file in files:
-        try:
-            found.append(fitted(read(file), size))
-        except Mistake:
-            if not skip:
-                raise
-            skipped += 1
-            continue
-        labels.append(names.index(file.relative_to(path).parts[0]) if file.parent != path else -1)
-    if not found:
-        raise Mistake(f"none of the {skipped} pictures in {path} can be read")
-    return Pictures(np.stack(found), np.asarray(labels, np.int32), tuple(names), skipped)
+    path = Path(path).expanduser()
+    found, pixels = files.each(path, KINDS, lambda file: fitted(read(file), size), skip)
+    inside = [file.relative_to(path).parts[:-1] for file in found]
+    names = sorted({folders[0] for folders in inside if folders})
+    labels = [names.index(folders[0]) if folders else -1 for folders in inside]
+    return Pictures(np.stack(pixels), np.asarray(labels, np.int32), tuple(names))
 
 
 def fitted(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -185,6 +173,16 @@ def prepared(pixels: np.ndarray, how: Preparing) -> np.ndarray:
         found.append(picture if how.crop is None else _middle(picture, how.crop))
     scaled = np.stack(found).astype(np.float32) * np.float32(how.factor)
     return (scaled - np.asarray(how.mean, np.float32)) / np.asarray(how.deviation, np.float32)
+
+
+def nearest(pictures: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each picture which of others is nearest, and how far it is: the root of the mean square over its pixels."""
+    flat, found = others.reshape(len(others), -1).astype(np.float32), []
+    for one in pictures.astype(np.float32):
+        apart = np.square(flat - one.reshape(1, -1)).mean(1)
+        found.append((apart.argmin(), np.sqrt(apart.min())))
+    which, far = zip(*found, strict=True)
+    return np.array(which), np.array(far)
 
 
 def grid(pictures: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:

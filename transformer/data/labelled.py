@@ -3,8 +3,10 @@
 All begin with the start token and close each part with the end token, as BERT's do: [CLS] a text [SEP].
 """
 
+import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +14,61 @@ import numpy as np
 from grain import MapDataset
 
 from transformer.data.examples import Example, examples, stacked
-from transformer.data.files import Question, labelled, numbers, pairs, scored
+from transformer.data.files import Pair, Question, Scored, labelled, numbers, pairs, scored
 from transformer.data.pairing import joined
 from transformer.data.tokenizers import Tokenizer
 from transformer.mistakes import Mistake
 
 
-def parted(items: Sequence[Any], text: Callable[[Any], str]) -> tuple[list[Any], list[Any]]:
-    """To learn from, and held out: one in ten, chosen by its text alone, so that no text is on both sides."""
-    away = [zlib.crc32(text(item).encode()) % 10 == 0 for item in items]
-    if all(away) or not any(away):
+def parted(
+    items: Sequence[Any], text: Callable[[Any], str], labels: Callable[[Any], Iterable[str]] = lambda item: ()
+) -> tuple[list[Any], list[Any]]:
+    """To learn from, and held out: one in ten, chosen by its text alone, so that no text is on both sides.
+
+    What has a label that would only be held out is learned.
+    """
+    away = {one for one in map(text, items) if zlib.crc32(one.encode()) % 10 == 0}
+    known = {label for item in items if text(item) not in away for label in labels(item)}
+    away -= {text(item) for item in items if not known.issuperset(labels(item))}
+    learned, held_out = ([item for item in items if (text(item) in away) == out] for out in (False, True))
+    if not learned or not held_out:
         raise Mistake(f"Of {len(items)} examples none can be held out: give more, some dozens at least.")
-    return [item for item, out in zip(items, away, strict=True) if not out], [item for item, out in zip(items, away, strict=True) if out]
+    return learned, held_out
+
+
+def parted_pairs(path: Path, found: Sequence[Pair] | Sequence[Scored]) -> list[list[Any]]:
+    """To learn from, and held out, a tenth: pairs that share a text, or hang together by others that do, are on one side."""
+    groups = _connected(found)
+    sizes, room, away = Counter(groups), len(found) / 10, set[str]()
+    if len(sizes) < 2:
+        raise Mistake(f"{path} holds {len(found)} pairs that all hang together by the texts they share, so that none can be held out: "
+                      "give pairs of other texts.")
+    for group in sorted(sizes, key=lambda text: zlib.crc32(text.encode())):
+        if sizes[group] <= room:
+            away.add(group)
+            room -= sizes[group]
+    away = away or {min(sizes, key=lambda group: sizes[group])}
+    return [[pair for pair, group in zip(found, groups, strict=True) if (group in away) == out] for out in (False, True)]
+
+
+def _connected(found: Sequence[Pair] | Sequence[Scored]) -> list[str]:
+    """For each pair the first, in the alphabet, of all texts that it hangs together with."""
+    before: dict[str, str] = {}
+
+    def first(text: str) -> str:
+        while before.setdefault(text, text) != text:
+            before[text] = text = before[before[text]]
+        return text
+
+    for pair in found:
+        one, other = sorted((first(pair.first), first(pair.second)))
+        before[other] = one
+    return [first(pair.first) for pair in found]
 
 
 def labelled_texts(path: Path) -> tuple[tuple[list[str], np.ndarray], tuple[list[str], np.ndarray]]:
     """A user's texts and the numbers of their labels: to learn from, and held out."""
-    sides = parted(labelled(path), lambda one: one.text)
+    sides = parted(labelled(path), lambda one: one.text, lambda one: [one.label])
     known = sorted({one.label for one in sides[0]})
     learned, away = (([one.text for one in side], np.array(numbers(path, ((one.label, one.line) for one in side), known)))
                      for side in sides)
@@ -40,14 +80,21 @@ def scored_pairs(path: Path) -> tuple[Any, Any]:
     found = scored(path)
     most = max(one.score for one in found) or 1.0
     learned, away = ([[one.first for one in side], [one.second for one in side], [one.score / most for one in side]]
-                     for side in parted(found, lambda one: one.first))
+                     for side in parted_pairs(path, found))
     return learned, away
 
 
 def paired(path: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """A user's pairs of texts that belong together: to learn from, and held out."""
-    learned, away = ([(one.first, one.second) for one in side] for side in parted(pairs(path), lambda one: one.first))
+    learned, away = ([(one.first, one.second) for one in side] for side in parted_pairs(path, pairs(path)))
     return learned, away
+
+
+def tell_cut(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> None:
+    """Says how many texts lose their end, if any does."""
+    cut = sum(len(ids) + 1 > length for ids in tokenizer.documents(texts))  # with one token before it, and one after it
+    if cut:
+        print(f"{cut} of {len(texts)} texts are longer than length {length} and lose their end: give a greater length", file=sys.stderr)
 
 
 def texts_with_class(texts: Sequence[str], classes: Sequence[int] | np.ndarray, tokenizer: Tokenizer, length: int) -> MapDataset:
@@ -59,14 +106,14 @@ def texts_with_class(texts: Sequence[str], classes: Sequence[int] | np.ndarray, 
 def words_with_classes(
     sentences: Sequence[Sequence[str]], classes: Sequence[np.ndarray], tokenizer: Tokenizer, length: int, hidden: float = 0.0
 ) -> MapDataset:
-    """tokens, present, labels and weights: a word's class is asked for at its first piece.
+    """tokens, present, labels and weights: a word's class is asked for at its first piece. A word of no pieces is unknown.
 
     `hidden`: the share of words of a class other than 0 that are hidden behind the mask, other ones in each epoch, so that
     what they are must be read from what stands around them.
     """
     rows = []
     for words, own in zip(sentences, classes, strict=True):
-        pieces = [tokenizer.encode(word) for word in words]
+        pieces = [ids if len(ids := tokenizer.encode(word)) else np.array([tokenizer.unknown], np.int32) for word in words]
         row = joined([np.concatenate(pieces)], tokenizer, length)
         begins = 1 + np.cumsum([0] + [len(piece) for piece in pieces[:-1]])
         fits = begins < length - 1
@@ -86,14 +133,15 @@ def words_with_classes(
     return examples(**stacked(rows)).random_map(hide, seed=4)
 
 
-def question_example(
-    question: str, passage: str, start: int, answer: str, tokenizer: Tokenizer, length: int
-) -> Example | None:
-    """[CLS] question [SEP] passage [SEP], and the first and last token of the answer; nothing, where it does not fit."""
-    asked = tokenizer.encode(question)
-    read = tokenizer.core.encode(passage, add_special_tokens=False)
+def question_example(one: Question, tokenizer: Tokenizer, length: int) -> Example | None:
+    """[CLS] question [SEP] passage [SEP], and the first and last token of the answer; nothing, where there is none, or no room."""
+    if not one.answers:
+        return None
+    start, end = one.answers[0].start, one.answers[0].start + len(one.answers[0].text)
+    asked = tokenizer.encode(one.question)
+    read = tokenizer.core.encode(one.passage, add_special_tokens=False)
     row = joined([asked, np.array(read.ids, np.int32)], tokenizer, length)
-    inside = [place for place, (begin, end) in enumerate(read.offsets) if begin < start + len(answer) and end > start]
+    inside = [place for place, (first, last) in enumerate(read.offsets) if first < end and last > start]
     offset = len(asked) + 2
     if not inside or offset + len(read.ids) >= length:
         return None
@@ -104,14 +152,16 @@ def question_example(
         "last": np.array(offset + inside[-1], np.int32)}
 
 
-def questions_with_answers(questions: Sequence[Question], tokenizer: Tokenizer, length: int) -> MapDataset:
-    """Those that have an answer and fit into the length."""
-    rows = [row for one in questions for answer in one.answers[:1]
-            if (row := question_example(one.question, one.passage, answer.start, answer.text, tokenizer, length)) is not None]
-    if not rows:
+def questions_with_answers(questions: Sequence[Question], tokenizer: Tokenizer, length: int) -> tuple[list[Question], MapDataset]:
+    """Those that have an answer and fit into the length, and the same as examples; it is said how many are left out."""
+    found = [(one, row) for one in questions if (row := question_example(one, tokenizer, length)) is not None]
+    if not found:
         raise Mistake(f"None of {len(questions)} questions has an answer and fits with its passage into length {length}: "
                       "give a greater length.")
-    return examples(**stacked(rows))
+    if left := len(questions) - len(found):
+        print(f"{left} of {len(questions)} questions are left out: they have no answer, or do not fit with their passage into "
+              f"length {length}", file=sys.stderr)
+    return [one for one, _ in found], examples(**stacked([row for _, row in found]))
 
 
 def asked_anew(make: Callable[[np.random.Generator], Question], count: int, tokenizer: Tokenizer, length: int) -> MapDataset:
@@ -119,8 +169,7 @@ def asked_anew(make: Callable[[np.random.Generator], Question], count: int, toke
 
     def new(_: Example, rng: np.random.Generator) -> Example:
         while True:
-            one = make(rng)
-            row = question_example(one.question, one.passage, one.answers[0].start, one.answers[0].text, tokenizer, length)
+            row = question_example(make(rng), tokenizer, length)
             if row is not None:
                 return row
 

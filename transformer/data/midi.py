@@ -85,11 +85,6 @@ def transposed(events: np.ndarray, semitones: int) -> np.ndarray:
     return np.where(struck, events - pitch + np.clip(pitch + semitones, 0, PITCHES - 1), events).astype(np.int32)
 
 
-def snapped(notes: Iterable[Note]) -> list[Note]:
-    """The same notes on the grid of the events."""
-    return decode(encode(notes))
-
-
 def write(path: str | Path, notes: Iterable[Note], program: int = 0) -> None:
     """A standard MIDI file of one track, for any player; `program` is the instrument, 0 the grand piano."""
     seconds = TEMPO / 1e6 / TICKS

@@ -39,8 +39,9 @@ def counted(ids: np.ndarray, vocab: int, weights: np.ndarray) -> np.ndarray:
 
 
 def counts_of_pairs(table: np.ndarray, share: float, seed: int = 0) -> tuple[MapDataset, MapDataset, np.ndarray]:
-    """Pairs of words that were seen together and how often, to learn from; a `share` of them held out; which those are."""
-    away = np.random.default_rng(seed).random(table.shape) < share
+    """Pairs of words that were seen together and how often, to learn from; a `share` of them held out, both ways round; which those are."""
+    away = np.triu(np.random.default_rng(seed).random(table.shape) < share)
+    away |= away.T
 
     def pairs(part: np.ndarray) -> MapDataset:
         return examples(tokens=np.argwhere(part).astype(np.int32), count=table[part].astype(np.float32))

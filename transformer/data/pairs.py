@@ -60,12 +60,14 @@ def pair(source: np.ndarray, target: np.ndarray, source_length: int, target_leng
 
 
 def parallel(path: Path) -> list[tuple[list[str], list[str]]]:
-    """The user's own pairs, to learn from and held out: of each the sources, and their targets."""
-    found = [f"{pair.first}\t{pair.second}" for pair in files.pairs(path)]
-    if len(set(found)) < 2:
-        raise Mistake(f"{path} holds one pair of texts: give at least two, to learn from and to hold out.")
-    columns = [[text.split("\t") for text in part] for part in sources.split(found)]
-    return [([first for first, _ in part], [second for _, second in part]) for part in columns]
+    """The user's own pairs, to learn from and held out: of each the sources, and their targets. No source is on both sides."""
+    found = files.pairs(path)
+    asked = [pair.first for pair in found]
+    if len(set(asked)) < 2:
+        raise Mistake(f"{path} holds pairs of one source: give at least two, to learn from and to hold out.")
+    away = set(sources.split(asked)[1])
+    sides = ([pair for pair in found if (pair.first in away) == out] for out in (False, True))
+    return [([pair.first for pair in side], [pair.second for pair in side]) for side in sides]
 
 
 def prefixed(asked: Sequence[str], answers: Sequence[str], tokenizer: Tokenizer, whole: bool = False) -> MapDataset:

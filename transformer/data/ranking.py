@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from transformer.mistakes import Mistake
 
 def words_of(text: str) -> list[str]:
     """Words as a search engine sees them: lower case, without punctuation, names_with_parts and CamelCase taken apart."""
-    return re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower())
+    return re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).casefold())
 
 
 def tf_idf(queries: Sequence[str], documents: Sequence[str]) -> np.ndarray:
@@ -37,6 +38,14 @@ def overlap(one: str, other: str) -> float:
     """The share of their words that two texts have in common."""
     ones, others = set(words_of(one)), set(words_of(other))
     return len(ones & others) / max(len(ones | others), 1)
+
+
+def guess(question: str, passage: str) -> str:
+    """An answer by words alone: of the sentence that shares most with the question, the longest run that the question lacks."""
+    asked = set(words_of(question))
+    best = max(re.split(r"(?<=[.!?])\s+", passage), key=lambda sentence: len(asked.intersection(words_of(sentence))))
+    runs = groupby(best.split(), lambda word: asked.isdisjoint(words_of(word)))
+    return max((" ".join(run) for new, run in runs if new), key=len, default="").strip(".,;:!?")
 
 
 def places(scores: np.ndarray, truth: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -67,8 +76,9 @@ def found_by_words(queries: Sequence[str], documents: Sequence[str], truth: Sequ
 
 
 def spearman(one: np.ndarray, other: np.ndarray) -> float:
-    """The correlation of ranks, ties sharing theirs."""
-    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+    """The correlation of ranks, ties sharing theirs; none, where all are tied."""
+    ranks = [_ranks(values) for values in (one, other)]
+    return float(np.corrcoef(ranks)[0, 1]) if all(map(np.ptp, ranks)) else 0.0
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -19,12 +19,15 @@ class Chains:
     learned: MapDataset
     held_out: MapDataset
     best: float  # nats: what no model can do better than, on these very rows
+    bigram: float  # of the best that knows only the symbol before
 
     @classmethod
     def of(cls, symbols: int, rows: int) -> "Chains":
         source = Markov.drawn(symbols, order=2, evenness=0.2, seed=0)
         unseen = source.sample(256, 65, seed=2)
-        return cls(shifted(source.sample(rows, 65, seed=1)), shifted(unseen), float(source.surprise(unseen)[:, 1:].mean()))
+        pairs = (source.stationary[..., None] * source.table).sum(0)
+        bigram = np.log(pairs.sum(-1, keepdims=True) / pairs)[unseen[:, :-1], unseen[:, 1:]]
+        return cls(shifted(source.sample(rows, 65, seed=1)), shifted(unseen), float(source.surprise(unseen)[:, 1:].mean()), float(bigram.mean()))
 
 
 @dataclass(frozen=True)

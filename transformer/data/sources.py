@@ -77,11 +77,10 @@ def standard_library_files() -> Iterator[tuple[str, str]]:
 
 def _folder(path: Path, field: str) -> list[str]:
     endings = (".txt", ".md", ".py", ".jsonl", ".csv", ".tsv")
-    readable = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in endings and file.is_file()]
-    shown = [file for file in readable if not any(part.startswith(".") for part in file.relative_to(path).parts)]
-    found = [text for file in shown for text in _file(file, field)]
+    readable = files.below(path, endings)
+    found = [text for file in readable for text in _file(file, field)]
     if not found:
-        raise Mistake(f"The folder {path} holds no text: {len(shown)} files in it end in {', '.join(endings)}.")
+        raise Mistake(f"The folder {path} holds no text: {len(readable)} files in it end in {', '.join(endings)}.")
     return found
 
 

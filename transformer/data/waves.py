@@ -63,19 +63,29 @@ def folder(path: str | Path, rate: int = RATE, skip: bool = False) -> tuple[list
     return files.each(path, (".wav",), lambda file: heard(file, rate), skip)
 
 
-def described(path: str | Path, frames: Frames, length: int, skip: bool = False) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Pieces [n, length, mels] of all recordings, which description each has [n], and the descriptions: the names of folders."""
-    paths, sounds = folder(path, frames.rate, skip)
-    names = sorted({file.parent.name for file in paths})
-    found, tags = [], []
-    for file, wave in zip(paths, sounds, strict=True):
+Described = tuple[np.ndarray, np.ndarray]  # pieces [n, length, mels], and the number of what describes each [n, 1]
+
+
+def described(path: str | Path, frames: Frames, length: int, skip: bool = False) -> tuple[Described, Described, list[str]]:
+    """Pieces of recordings to learn from, others held out, and what describes them: the names of their folders.
+
+    Of each description whole recordings are held out, or the end of its only one.
+    """
+    found: dict[str, list[np.ndarray]] = {}
+    for file, wave in zip(*folder(path, frames.rate, skip), strict=True):
         seen = frames.of(wave) if len(wave) > frames.window else np.zeros((0, frames.mels), np.float32)
-        found.append(seen[:len(seen) // length * length].reshape(-1, length, frames.mels))
-        tags += [names.index(file.parent.name)] * len(found[-1])
-    if len(tags) < 10:
-        raise Mistake(f"the recordings in {path} make {len(tags)} pieces of {length * frames.hop / frames.rate:.1f} seconds; "
-                      "there should be ten, of which one is held out")
-    return np.concatenate(found), np.asarray(tags), names
+        pieces = seen[:len(seen) // length * length].reshape(-1, length, frames.mels)
+        own = found.setdefault(file.parent.name, [])
+        if len(pieces):
+            own.append(pieces)
+    names = sorted(found)
+    for name in names:
+        if (count := sum(map(len, found[name]))) < 2:
+            raise Mistake(f"the recordings in {path} should make two pieces of {length * frames.hop / frames.rate:.1f} seconds of every "
+                          f"description, but those described as {name} make {count}: give longer ones, or more")
+    sides = zip(*(files.apart(found[name]) for name in names), strict=True)
+    learned, held = ((np.concatenate(side), np.repeat(np.arange(len(names)), [len(some) for some in side])[:, None]) for side in sides)
+    return learned, held, names
 
 
 def resampled(wave: np.ndarray, rate: int, to: int = RATE) -> np.ndarray:

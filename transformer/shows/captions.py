@@ -9,7 +9,7 @@ from grain import MapDataset
 from matplotlib.figure import Figure
 
 from transformer.data.examples import example
-from transformer.data.images import Pictures
+from transformer.data.images import Pictures, nearest
 from transformer.data.made import shapes
 from transformer.data.tokenizers import Tokenizer
 from transformer.decoding import Greedy, generate
@@ -70,8 +70,7 @@ def painted(paint: Paint, things: Sequence[shapes.Placed], columns: int = 6) -> 
 
 def nearest_captions(learned: Pictures, texts: Sequence[str], asked: Pictures, captions: Sequence[str], most: int = 100) -> float:
     """How often the caption of the nearest picture learned from is the right one."""
-    flat = learned.pixels.reshape(len(learned), -1).astype(np.float32)
-    near = [np.square(flat - one.reshape(1, -1)).sum(1).argmin() for one in asked.pixels[:most].astype(np.float32)]
+    near, _ = nearest(asked.pixels[:most], learned.pixels)
     return float(np.mean([texts[at] == caption for at, caption in zip(near, captions, strict=False)]))
 
 

@@ -11,14 +11,17 @@ UNITS = {"fill": "hidden words guessed", "generate": "nats per word, from the le
 
 
 def table(name: str, judge: Judge, lines: Lines, others: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> Show:
-    """A line for each shape, this one's below the others', and a picture for each column."""
+    """A line for each shape, this one's below the others', and a picture for each column, of those that can do it at all."""
+
+    def cell(values: Mapping[str, float], column: str) -> str:
+        return f"{values[column]:12.3f}" if column in values else f"{'-':>12s}"
 
     def show(model: Any, folder: Path) -> str:
         reached = {**others, name: judge(model, lines)}
         for column in columns:
-            draw_bars(folder / f"{column}.png", {shape: values[column] for shape, values in reached.items()},
+            draw_bars(folder / f"{column}.png", {shape: values[column] for shape, values in reached.items() if column in values},
                       f"{column}, by stacks of equal weight", UNITS[column])
         return "\n".join([" " * 28 + "".join(f"{column:>12s}" for column in columns), *(
-            f"{shape:28s}" + "".join(f"{values[column]:12.3f}" for column in columns) for shape, values in reached.items())])
+            f"{shape:28s}" + "".join(cell(values, column) for column in columns) for shape, values in reached.items())])
 
     return show

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from transformer.data.batches import held_out_batches
 from transformer.data.codes import Centres
-from transformer.data.images import Pictures, grid
+from transformer.data.images import Pictures, grid, nearest
 from transformer.data.pixels import as_pixels, as_rows
 from transformer.decoding import Sample, generate
 from transformer.looking import attention_maps
@@ -77,7 +77,7 @@ def gallery(learned: Pictures, real: Pictures, draw: Draw, count: int = 36) -> S
 
     def show(model: Any, folder: Path) -> str:
         drawn, some = draw(model, count), real.pixels[:count]
-        near = [nearest(pixels, learned.pixels) for pixels in (some, drawn)]
+        near = [nearest(pixels, learned.pixels)[1] for pixels in (some, drawn)]
         copies = int((near[1] == 0).sum())
         title = (f"From the nearest picture learned from, real ones are {np.median(near[0]):.2f} levels a pixel away, drawn ones "
                  f"{np.median(near[1]):.2f}; {copies} of {len(drawn)} are copies")
@@ -146,12 +146,6 @@ def pixel_by_pixel(colours: Centres, shape: tuple[int, int]) -> Draw:
         return as_pixels(np.minimum(codes, start - 1), colours, shape)
 
     return draw
-
-
-def nearest(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """How far each picture is from the nearest of others: the root of the mean square over its pixels."""
-    flat = others.reshape(len(others), -1).astype(np.float32)
-    return np.array([np.sqrt(np.square(flat - one.reshape(1, -1)).mean(1).min()) for one in pictures.astype(np.float32)])
 
 
 def page(pixels: np.ndarray, levels: int, columns: int | None = None) -> np.ndarray:

@@ -74,12 +74,12 @@ def _levelled(values: np.ndarray) -> np.ndarray:
 
 
 def mined(model: Any, queries: Sequence[str], documents: Sequence[str], tokenizer: Tokenizer, length: int) -> list[str]:
-    """For each query the document that the model likes best of those that are not its own."""
+    """For each query the document that the model likes best of those that are not its own, nor say the same."""
     asked, there = (vectors_of(model, texts, tokenizer, length) for texts in (queries, documents))
-    found = []
+    found, same = [], np.unique(documents, return_inverse=True)[1]
     for start in range(0, len(asked), 1000):
         scores = asked[start:start + 1000] @ there.T
-        scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
+        scores[same[start:start + 1000, None] == same] = -np.inf
         found += [documents[best] for best in scores.argmax(1)]
     return found
 

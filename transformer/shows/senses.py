@@ -40,7 +40,7 @@ def probed(sentences: Sequence[Sense], tokenizer: Tokenizer, length: int) -> Mea
             known, asked = ((words == word) & side for side in (half, ~half))
             if known.any() and asked.any():
                 for row, vectors in zip(right, found, strict=True):
-                    row[asked] = logistic(vectors[known], np.append(second[known], 1)[:-1], vectors[asked]) == second[asked]
+                    row[asked] = logistic(vectors[known], second[known], vectors[asked]) == second[asked]
         return {"contextual": float(right[0, ~half].mean()), "static": float(right[1, ~half].mean())}
 
     return measure

@@ -111,12 +111,12 @@ def tagged_sentences(sentences: Sequence[Tagged], dataset: MapDataset, classes: 
 
 
 def answers(questions: Sequence[Question], tokenizer: Tokenizer, length: int) -> Show:
-    """Passages with the answers that were found in them, and what they truly are where that is wrong."""
+    """Passages with the answers that were found in them, and what they truly are where that is wrong; only where there is one."""
 
     def show(model: Any, folder: Path) -> str:
         lines, right = [], 0
         for one in questions:
-            row = question_example(one.question, one.passage, one.answers[0].start, one.answers[0].text, tokenizer, length)
+            row = question_example(one, tokenizer, length)
             if row is None:
                 continue
             batch = {name: jnp.asarray(value)[None] for name, value in row.items()}

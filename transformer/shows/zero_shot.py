@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from transformer.data.images import Pictures
+from transformer.data.images import Pictures, nearest
 from transformer.training.experiment import Measure, Show
 
 Tokens = Callable[[Sequence[str]], Any]  # texts -> tokens [n, t], and which of them are there
@@ -39,8 +39,7 @@ def zero_shot(wordings: Sequence[Sequence[str]], tokens: Tokens, **asked: Pictur
 
 def nearest_class(learned: Pictures, asked: Pictures, most: int = 200) -> float:
     """How often the nearest picture that was learned from is of the same class."""
-    flat = learned.pixels.reshape(len(learned), -1).astype(np.float32)
-    near = [np.square(flat - one.reshape(1, -1)).sum(1).argmin() for one in asked.pixels[:most].astype(np.float32)]
+    near, _ = nearest(asked.pixels[:most], learned.pixels)
     return float((learned.labels[near] == asked.labels[:most]).mean())
 
 

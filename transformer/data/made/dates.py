@@ -1,6 +1,5 @@
 """Dates written out in several languages, by the rules of Unicode's CLDR: real text of which every translation is known."""
 import datetime
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -45,22 +44,6 @@ def translations(dates: Sequence[datetime.date], languages: Sequence[str], every
             found.append(Translation(f">>{target}<< {written(date, 'long', source)}",
                                      written(date, "full" if weekday else "long", target), f"{source}-{target}"))
     return found
-
-
-def by_rule(asked: str, languages: Sequence[str], weekday: bool = False) -> str:
-    """The answer of a program that has all months by heart: it finds the date that reads so, and writes it anew."""
-    written = _writer()
-    mark, text = asked.split(" ", 1)
-    day, year = sorted(int(number) for number in re.findall(r"\d+", text))
-    for language in languages:
-        for month in range(1, 13):
-            try:
-                date = datetime.date(year, month, day)
-            except ValueError:  # this month has no such day
-                continue
-            if written(date, "long", language) == text:
-                return written(date, "full" if weekday else "long", mark[2:4])
-    raise Mistake(f"{asked!r} is no date in {', '.join(languages)}.")
 
 
 def _writer() -> Callable[[datetime.date, str, str], str]:

@@ -4,8 +4,11 @@ A story is a person and an errand; it is held out or it is not.
 """
 
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
+
+from transformer.data.tokenizers import Tokenizer
 
 PEOPLE = (
     "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Hugo", "Irene", "Jack", "Kate", "Leo", "Maria", "Noah", "Olga",
@@ -36,6 +39,14 @@ def stories(count: int, seed: int, held_out: bool = False) -> list[str]:
     pairs = [(person, errand) for person in PEOPLE for errand in ERRANDS
              if (zlib.crc32(f"{person} {errand}".encode()) % 5 == 0) == held_out]
     return [_story(*pairs[rng.integers(len(pairs))], rng) for _ in range(count)]
+
+
+def told_by_names(pairs: Mapping[str, np.ndarray], tokenizer: Tokenizer) -> float:
+    """How often "of the same person, so it follows" is right about pairs of sentences."""
+    names = {person.lower() for person in PEOPLE}
+    halves = [[names & set(tokenizer.decode(row[kinds == side]).lower().split()) for side in (0, 1)]
+              for row, kinds in zip(pairs["tokens"], pairs["kinds"], strict=True)]
+    return float(np.mean([(one == other) == follows for (one, other), follows in zip(halves, pairs["follows"], strict=True)]))
 
 
 def _story(person: str, errand: str, rng: np.random.Generator) -> str:

@@ -81,12 +81,6 @@ class Markov:
             right[:, -1 - at] = normalised((right[:, -at] * evidence[:, -at]) @ self.table.T)
         return left, right
 
-    def posterior(self, rows: np.ndarray, masked: np.ndarray) -> np.ndarray:
-        """Of a source of order 1: the chances of each symbol [rows, length, symbols], those that are not masked known."""
-        evidence = np.where(masked[..., None], 1.0, np.eye(self.symbols)[rows])
-        left, right = self.beliefs(evidence)
-        return normalised(left * evidence * right)
-
     def _conditional(self, known: int) -> np.ndarray:
         """The chances of a symbol after the last `known` ones, if no more is known."""
         if known == self.order:
