@@ -75,7 +75,7 @@ def _rows(runs: list[Result]) -> Iterable[str]:
     one = runs[-1]
     minutes = statistics.median(run["minutes"] for run in runs)
     for at, expected in enumerate(one["expects"]):
-        same = [run["expects"][at] for run in runs if at < len(run["expects"])]
+        same = [other for run in runs for other in run["expects"] if (other["stage"], other["measure"]) == (expected["stage"], expected["measure"])]
         value, bound, baseline = (_spread([other[name] for other in same]) for name in ("value", "threshold", "baseline"))
         measure = f"{expected['stage']}: {expected['measure']}" if expected["stage"] else expected["measure"]
         first = [f"`{one['name']}`", one["shape"].replace("_", "-"), one["loss"].replace("_", " "), one["corpus"]] if not at else [""] * 4

@@ -163,3 +163,14 @@ def test_schedules_pass_through_known_points():
     root = optimizers.inverse_root(2.0, warmup=100)
     np.testing.assert_allclose([root(step) for step in (0, 49, 99, 399)], [0.02, 1, 2, 1], rtol=1e-6)
     assert math.isclose(float(optimizers.warmup_cosine(2.0, steps=5, warmup=0)(0)), 2.0)
+
+
+def test_what_has_read_much_moves_a_500th_as_far(toy, gradient):
+    def moved(gentle):
+        optimizer = optimizers.fitting(SPEC, 0.05, 2, adam=1.0, gentle=gentle)
+        state = optimizer.init(toy)
+        for _ in range(2):  # the first step only warms up
+            updates, state = optimizer.update(gradient, state, toy)
+        return float(jnp.abs(updates.norm.scale).mean())
+
+    assert moved(True) == pytest.approx(moved(False) / 500, rel=0.05)

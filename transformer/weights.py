@@ -74,7 +74,6 @@ def stacked(block: Tree, layers: int) -> Tree:
 
 def repeated(part: Tree, times: int, axis: str) -> Tree:
     """The same part several times over, along a new first axis of this name, each born from a key of its own."""
-
     return jax.tree.map(lambda w: Weight((times, *w.shape), (axis, *w.axes), _each(w.initialiser, times), w.fan_in), part)
 
 

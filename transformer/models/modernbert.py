@@ -53,12 +53,14 @@ class ModernBert:
     near: Rotary = static(Rotary(64))
     dropout: float = static(0.0)
     kinds: Embedding | None = None
+    distances: Callable[[Array, Array], Array] | None = None
 
     @classmethod
     def of(cls, size: Size, dropout: float = 0.0, far: float = 160_000.0, near: float = 10_000.0,
            epsilon: float = 1e-5, activation: Activation = gelu, kinds: tuple[int, ...] = (),
-           initialiser: Initialiser | None = BORN) -> "ModernBert":
+           initialiser: Initialiser | None = BORN, distances: Callable[[Array, Array], Array] | None = None) -> "ModernBert":
         """`kinds` says of each layer whether it sees everything (0) or what is near (1), if not every so-many-th does.
+        `distances` may add to the scores by how far apart two positions are, as T5's biases do; published ones only turn.
 
         Published widths are born with 0.02; narrow ones leave their plateau sooner by fan-in, which is `initialiser=None`.
         """
@@ -78,7 +80,7 @@ class ModernBert:
         blocks = Stack(tuple(block(layer) for layer in range(size.layers)), kinds)
         return cls(Embedding.of(size), norm(), blocks, norm(), size.window // 2 + 1,
                    Rotary(size.head, far), Rotary(size.head, near), dropout,
-                   Embedding.of(size, "kinds embed") if size.kinds else None)
+                   Embedding.of(size, "kinds embed") if size.kinds else None, distances)
 
     def encode(self, tokens: Array, *, present: Array | None = None, positions: Array | None = None,
                segments: Array | None = None, kinds: Array | None = None, key: Array | None = None) -> Array:
@@ -91,7 +93,8 @@ class ModernBert:
         x = shard(dropout(self.embedding_norm(x), self.dropout, keys[0]), "batch", "length", "embed")
         everything = masks.encoder(present=present, segments=segments)
         nearby = everything & masks.window(positions, positions, self.reach)
-        x, _ = self.blocks(x, mask=(everything, nearby), rotate=(self.far(positions), self.near(positions)), key=keys[1])
+        x, _ = self.blocks(x, mask=(everything, nearby), rotate=(self.far(positions), self.near(positions)), key=keys[1],
+                           bias=None if self.distances is None else self.distances(positions, positions))
         return self.norm(x)
 
 
