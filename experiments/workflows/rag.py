@@ -72,7 +72,7 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 2, mlp: int = 192,
     village = yield reader("village", model, village_steps, library.passages, 2, partial(world.lesson, relations=1, place=VILLAGE))
     once = yield reader("told_once", village.kept, once_steps, library.passages, 2, partial(world.lesson, relations=1))
     yield reader("open", once.kept, steps, library.passages, statements, excerpt, measures=[read(library, length)],
-                 expects=[Expectation("exact", 0.9, baseline=likest, above=True)], shows=[consulted(library, length, exact)])
+                 expects=[Expectation("exact", 0.9, baseline=likest, above=True)], shows=[consulted(library, length, exact, likest)])
 
 
 if __name__ == "__main__":

@@ -81,13 +81,14 @@ def closed_book(library: Library, length: int) -> Measure:
     return measure
 
 
-def consulted(library: Library, length: int, closed: float, asked: int = 4) -> Show:
-    """Questions with what was retrieved for them and what was answered; the shares right with and without a library."""
+def consulted(library: Library, length: int, closed: float, likest: float, asked: int = 4) -> Show:
+    """Questions with what was retrieved for them and what was answered; the shares right, beside those of a closed book and of the
+    value in the statement that is most like the question."""
 
     def show(model: Any, folder: Path) -> str:
         said = replies(model, library.passages, library.questions, library.tokenizer, length)
         share = exact(said, library.answers)
-        draw_bars(folder / "answers.png", {"closed book": closed, "retrieve, then read": share},
+        draw_bars(folder / "answers.png", {"closed book": closed, "likest by words": likest, "retrieve, then read": share},
                   f"With a library to read in, {share:.0%} of new facts are told; without, {closed:.0%}", "share of questions answered")
         return "\n".join(f"{question} {answer.lower()}{'' if answer.lower() == true.lower() else f' (truly {true})'}   [read: {passage}]"
                          for question, answer, true, passage in
