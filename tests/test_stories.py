@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from transformer.data.made.opinions import BAD, GOOD, WORDS, opinions
+from transformer.data.made.opinions import BAD, DEGREES, GOOD, PARTS, VERDICTS, opinions
 from transformer.data.made.stories import parses, stories
 from transformer.data.ngrams import babbled
 
@@ -29,12 +29,22 @@ def test_nothing_is_learned_and_held_out(make):
 
 def test_a_review_praises_or_blames_throughout():
     texts, praise = opinions(200, seed=0)
-    assert 60 < sum(praise) < 140 and {word for text in texts for word in text.split()} <= set(WORDS)
+    known = {*GOOD, *BAD, *PARTS, *(degree.strip() for degree in DEGREES), "the", "was", "not", "and", "."}
+    assert 60 < sum(praise) < 140 and {word for text in texts for word in text.split()} <= known
     assert not set(GOOD) & set(BAD)
     for text, praises in zip(texts, praise, strict=True):
         for clause in text.removesuffix(" .").split(" and "):
             denied, adjective = " not " in clause, clause.split()[-1]
             assert (adjective in GOOD) == (bool(praises) != denied)
+
+
+def test_a_verdict_says_what_the_review_says_and_what_stands_before_it_is_held_out_or_not():
+    told, praise = opinions(300, seed=0, verdicts=0.5)
+    ended = [(text, any(verdict in text for verdict in VERDICTS[praises]), any(verdict in text for verdict in VERDICTS[1 - praises]))
+             for text, praises in zip(told, praise, strict=True)]
+    assert 100 < sum(own for _, own, _ in ended) < 200 and not any(other for *_, other in ended)
+    before = {text.partition(" .")[0] + " ." for text in told}
+    assert not before & set(opinions(500, seed=1, held_out=True)[0])
 
 
 def test_an_n_gram_model_says_what_followed():

@@ -1,6 +1,7 @@
 """GPT: read many reviews without labels, then learn from a hundred with labels what praise is; against learning that alone.
 
-    python -m experiments gpt        two cores; 2 minutes on one: with a hundred labels .70 are right, without having read .51
+    python -m experiments gpt        two cores; 3 minutes on one: with a hundred labels .87 are right; without having read .56, by
+                                     counting words and their neighbours .71
 """
 from functools import partial
 
@@ -9,7 +10,8 @@ from grain import MapDataset
 
 from transformer.data import tokenizers
 from transformer.data.examples import examples, padded, shifted
-from transformer.data.made.opinions import WORDS, opinions
+from transformer.data.linear import bag_accuracy
+from transformer.data.made.opinions import opinions
 from transformer.layers import Linear
 from transformer.losses import classified_and_next, next_token
 from transformer.models.gpt import Classifier, gpt
@@ -19,25 +21,27 @@ from transformer.training.optimizers import muon, warmup_cosine
 from transformer.training.run import main
 
 SMOKE = {"layers": 1, "embed": 32, "heads": 2, "texts": 100, "unseen": 50}
+LENGTH = 28
 
 
-def experiment(layers: int = 3, embed: int = 64, heads: int = 4, rows: int = 32, rate: float = 5e-3, dropout: float = 0.1,
-               steps: int = 800, texts: int = 10_000, labels: int = 100, tuning_rate: float = 2e-3, tuning_steps: int = 150,
+def experiment(layers: int = 3, embed: int = 64, heads: int = 4, rows: int = 64, rate: float = 5e-3, dropout: float = 0.0,
+               steps: int = 1000, texts: int = 30_000, labels: int = 100, tuning_rate: float = 2e-3, tuning_steps: int = 150,
                language: float = 0.5, unseen: int = 1000) -> Stages:
-    tokenizer = tokenizers.words(" ".join(WORDS), 256)
-    size = Size(tokenizer.size, 40, layers, embed, heads)
+    read, unread = (opinions(count, seed, held_out, verdicts=0.5)[0] for count, seed, held_out in ((texts, 0, False), (unseen, 1, True)))
+    few, apart = opinions(labels, seed=2), opinions(unseen, seed=3, held_out=True)  # what is to be judged has no verdict
+    tokenizer = tokenizers.words(read, 256)
+    size = Size(tokenizer.size, LENGTH, layers, embed, heads)
     spec = gpt(size, dropout)
-    read, apart = opinions(texts, seed=0)[0], opinions(unseen, seed=1, held_out=True)
 
     def rows_of(some: list[str]) -> np.ndarray:
-        return padded([np.array([tokenizer.start, *tokens]) for tokens in tokenizer.documents(some)], 40)
+        return padded([np.array([tokenizer.start, *tokens]) for tokens in tokenizer.documents(some)], LENGTH)
 
     def labelled(some: list[str], praise: list[int]) -> MapDataset:
         tokens = rows_of(some)
         return examples(tokens=tokens[:, :-1], targets=tokens[:, 1:], weights=(tokens[:, 1:] > 0).astype(np.float32),
                         label=np.array(praise, np.int32))
 
-    tokens, tested = rows_of(read), rows_of(apart[0])
+    tokens, tested = rows_of(read), rows_of(unread)
     pretrained = yield Experiment(
         stage="pretrained",
         model=spec,
@@ -55,7 +59,7 @@ def experiment(layers: int = 3, embed: int = 64, heads: int = 4, rows: int = 32,
             stage=stage,
             model=model,
             loss=partial(classified_and_next, language=language),
-            data=labelled(*opinions(labels, seed=2)),
+            data=labelled(*few),
             held_out=labelled(*apart),
             rows=rows,
             steps=tuning_steps,
@@ -64,8 +68,10 @@ def experiment(layers: int = 3, embed: int = 64, heads: int = 4, rows: int = 32,
             expects=expects)
 
     scratch = yield tuned("scratch", spec)
-    alone = scratch.values["accuracy"]
-    yield tuned("tuned", pretrained.kept, Expectation("accuracy", threshold=alone + 0.05, baseline=alone, above=True))
+    grams = max(bag_accuracy([text.split() for text in few[0]], np.array(few[1]), [text.split() for text in apart[0]], np.array(apart[1]), order)
+                for order in (1, 2, 3))
+    best = max(scratch.values["accuracy"], grams)
+    yield tuned("tuned", pretrained.kept, Expectation("accuracy", threshold=best + 0.05, baseline=best, above=True))
 
 
 if __name__ == "__main__":

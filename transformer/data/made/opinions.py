@@ -1,6 +1,7 @@
 """Reviews that praise or blame: every adjective of one has the same sense, unless it is denied.
 
-Who has read many reviews knows which adjectives go together, whatever they are called; who has a hundred labels does not.
+Some end with a verdict in other words. Who has read many knows which adjectives go with which verdict, whatever they are
+called; who has a hundred labels does not.
 """
 import random
 import zlib
@@ -20,18 +21,19 @@ BAD = _words(
     "vague wooden wretched feeble")
 PARTS = _words("plot cast music script ending acting pace style humour dialogue story camera")
 DEGREES = ("", "very ", "quite ", "really ")
-WORDS = [*GOOD, *BAD, *PARTS, "the", "was", "not", "very", "quite", "really", "and", ".", ","]
+VERDICTS = (("what a waste", "better skip it"), ("what a treat", "go and see it"))  # blame, praise
 
 
-def opinions(count: int, seed: int, held_out: bool = False) -> tuple[list[str], list[int]]:
-    """Texts, and whether they praise; a text is held out or it is not."""
+def opinions(count: int, seed: int, held_out: bool = False, verdicts: float = 0.0) -> tuple[list[str], list[int]]:
+    """Texts, a share of them with a verdict, and whether they praise; what stands before a verdict is held out or it is not."""
     draw = random.Random(seed)
     found: dict[str, int] = {}
     while len(found) < count:
         praise = draw.randrange(2)
         text = " and ".join(_clause(draw, praise) for _ in range(draw.randint(1, 3))) + " ."
         if (zlib.crc32(text.encode()) % 5 == 0) == held_out:
-            found[text] = praise
+            said = f" {draw.choice(VERDICTS[praise])} ." if draw.random() < verdicts else ""
+            found[text + said] = praise
     return list(found), list(found.values())
 
 
