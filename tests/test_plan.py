@@ -16,6 +16,7 @@ from transformer.__main__ import main
 from transformer.costs import DEVICES
 from transformer.describe import lines
 from transformer.hlo import Program
+from transformer.knobs import knobs_of
 from transformer.mistakes import Mistake
 from transformer.plan import chosen, padded, plan, speed
 from transformer.presets import PRESETS, gpt, known
@@ -235,8 +236,10 @@ def test_a_ring_is_as_fast_as_its_slowest_link():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_can_be_padded(name):
-    assert padded(PRESETS[name], {}, mesh_of("fsdp=8")) == ({}, "")
+def test_every_preset_is_padded_for_a_mesh_that_splits_its_vocabulary(name):
+    given, said = padded(PRESETS[name], {}, mesh_of("tensor=8"))
+    knob = knobs_of(PRESETS[name]).get("vocab")
+    assert bool(said) == bool(knob and knob.default % 8) and given.get("vocab", 0) % 8 == 0
 
 
 def test_a_published_vocabulary_is_padded_only_where_the_mesh_asks_for_it():

@@ -1,6 +1,7 @@
 """A run writes down what happened, refuses bad steps, stops when told to and goes on where it stopped."""
 import dataclasses
 import io
+import itertools
 import json
 import linecache
 import math
@@ -10,6 +11,7 @@ import re
 import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from launch import HERE, begun, ended, killed, steps_of, wait_for_step
@@ -21,10 +23,12 @@ from transformer.data.batches import batches
 from transformer.data.examples import examples
 from transformer.mistakes import Mistake
 from transformer.training import records
+from transformer.training import run as of_runs
 from transformer.training.checkpoints import Checkpoints, DiskFull
-from transformer.training.loop import promised
+from transformer.training.loop import promised, train
 from transformer.training.records import Records
 from transformer.training.run import main, run
+from transformer.training.stage import Outcome
 from transformer.weights import named
 
 SLOW = pytest.mark.slow
@@ -179,6 +183,14 @@ def test_a_run_cut_short_just_after_saving_lacks_no_line(finished, tmp_path, mon
 
 
 @SLOW
+def test_a_seed_of_nought_is_another_seed(tmp_path):
+    run(experiment, {"steps": 1}, runs=tmp_path, seed=3)
+    with pytest.raises(Mistake, match="seed 0 was given, but .* was begun with seed 3"):
+        run(experiment, {}, runs=tmp_path, resume=True, seed=0)
+    assert run(experiment, {"steps": 2}, runs=tmp_path, resume=True).step == 2
+
+
+@SLOW
 def test_a_resumed_run_keeps_its_knobs_unless_others_are_given(tmp_path, monkeypatch):
     first = run(experiment, {"steps": 2, "dropout": 0.0}, runs=tmp_path, seed=3, accumulate=1)
     second = run(experiment, {"steps": 4}, runs=tmp_path, resume=True)
@@ -208,6 +220,32 @@ def test_what_cannot_go_on_says_what_differs(finished, given, options, sentence)
     with pytest.raises(Mistake, match=sentence):
         run(experiment, given, runs=finished.folder.parent.parent, resume=True, **options)
     assert before == {path: path.read_bytes() for path in finished.folder.rglob("*") if path.is_file()}
+
+
+def test_the_options_of_a_run_reach_the_experiment(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(of_runs, "followed", lambda experiment, *_: seen.append(experiment) or Outcome(0, None, stopped=15))
+    run(experiment, {}, runs=tmp_path, dtype="bfloat16", remat="full", accumulate=4)
+    assert [(one.dtype, one.remat, one.accumulate) for one in seen] == [("bfloat16", "full", 4)]
+
+
+@SLOW
+def test_a_run_in_bfloat16_says_almost_the_same_with_weights_in_float32():
+    wide, narrow = (list(train(dataclasses.replace(experiment(), steps=2, dtype=dtype))) for dtype in ("float32", "bfloat16"))
+    losses = [float(steps[0].metrics["loss"]) for steps in (wide, narrow)]
+    assert losses[0] != losses[1] and abs(losses[0] - losses[1]) < 5e-2
+    assert {x.dtype for x in jax.tree.leaves(narrow[-1].state.model)} == {jnp.dtype(jnp.float32)}
+
+
+@SLOW
+def test_the_average_remembers_the_weights_of_all_steps():
+    seen = []
+    for step in train(dataclasses.replace(experiment(), steps=3, average=0.2)):
+        seen.append((np.array(step.state.average.tokens.table), np.array(step.state.model.tokens.table), np.array(step.state.best.tokens.table)))
+    for number, ((before, *_), (average, model, best)) in enumerate(itertools.pairwise(seen), start=1):
+        kept = min(0.2, (1 + number) / (10 + number))
+        np.testing.assert_allclose(average, kept * before + (1 - kept) * model, rtol=1e-5, atol=1e-7)
+        assert (best == average).all() and not np.allclose(average, model)
 
 
 # Stopping
@@ -381,11 +419,15 @@ def test_an_experiment_may_be_written_in_a_notebook(tmp_path):
 
 
 @SLOW
-def test_a_file_anywhere_runs_as_a_script(tmp_path):
-    (tmp_path / "my_idea.py").write_text(LITTLE.read_text())
-    status, said, complained = ended(begun("my_idea.py", "--layers", 2, "--steps", 3, where=tmp_path))
+def test_the_readme_s_own_experiment_runs_anywhere_as_it_is_typed_there(tmp_path):
+    readme = (HERE.parent / "README.md").read_text()
+    code, typed = re.search(
+        r'```python\n("""my_idea.py.*?)```\n\n```bash\nuv run python (.*?)\n```', readme, re.DOTALL).groups()
+    (tmp_path / "my_idea.py").write_text(code)
+    (tmp_path / "README.md").write_text(readme)
+    status, said, complained = ended(begun(*typed.split(), "--layers", 1, "--steps", 2, where=tmp_path, devices=2))
     assert status == 0, complained
-    assert "my_idea: 11," in said and "bits_per_byte" in said
+    assert "my_idea: loss" in said
     (folder,) = (tmp_path / "runs" / "my_idea").iterdir()
     assert (folder / "result.json").exists()
 

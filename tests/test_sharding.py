@@ -66,7 +66,8 @@ MESHES = ["data=8", "fsdp=8", "data=2,fsdp=2,tensor=2"]
 @pytest.mark.parametrize(
     ("name", "mesh"),
     [pytest.param(name, mesh, marks=() if (name, mesh) == ("gpt2", MESHES[2]) else pytest.mark.slow)
-     for name in ("gpt2", "bert", "t5") for mesh in MESHES])
+     for name in ("gpt2", "bert", "t5") for mesh in MESHES]
+    + [pytest.param("gpt2", mesh, marks=pytest.mark.slow) for mesh in ("sequence=2,data=4", "stage=2,data=4")])
 def test_sharded_equals_plain(name, mesh, alone, capfd):
     want = alone(name)
     capfd.readouterr()

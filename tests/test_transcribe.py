@@ -2,6 +2,7 @@
 import json
 import re
 import shutil
+import zlib
 
 import jax
 import jax.numpy as jnp
@@ -32,16 +33,17 @@ def times(*tokens):
 
 @pytest.mark.parametrize("tokens, expected, done", [
     # pairs: two sentences are done, the third is heard again from 3.0 on
-    (times(0.0, 1, 2, 1.5, 1.5, 3, 3.0, 3.0, 4), [(0, 75, 1), (75, 150, 3)], 300),
+    (times(0.0, 1, 2, 1.5, 1.5, 3, 3.0, 3.0, 4), [(0, 75, times(0.0, 1, 2, 1.5)), (75, 150, times(1.5, 3, 3.0))], 300),
     # a single time at the end: nothing follows
-    (times(0.0, 1, 1.5, 1.5, 3, 3.0), [(0, 75, 1), (75, 150, 3)], 3000),
+    (times(0.0, 1, 1.5, 1.5, 3, 3.0), [(0, 75, times(0.0, 1, 1.5)), (75, 150, times(1.5, 3, 3.0))], 3000),
     # no pair: one piece until the last time, or until the end of the window
-    (times(0.0, 1, 2, 3.0), [(0, 150, 1)], 3000), (times(0.0, 1, 2), [(0, 1500, 1)], 3000), ([1, 2], [(0, 1500, 1)], 3000), ([], [(0, 1500, None)], 3000),
+    (times(0.0, 1, 2, 3.0), [(0, 150, times(0.0, 1, 2, 3.0))], 3000), (times(0.0, 1, 2), [(0, 1500, times(0.0, 1, 2))], 3000),
+    ([1, 2], [(0, 1500, [1, 2])], 3000), ([], [(0, 1500, [])], 3000),
     # one that would never go on
-    (times(0.0, 0.0, 1), [(0, 0, None)], 3000)])
+    (times(0.0, 0.0, 1), [(0, 0, times(0.0))], 3000)])
 def test_where_the_next_window_begins(tokens, expected, done):
     found, frames = parts(tokens, FIRST, 3000)
-    assert [(start, end, next((t for t in tokens if t < FIRST), None)) for start, end, tokens in found] == expected
+    assert [(start, end, list(tokens)) for start, end, tokens in found] == expected
     assert frames == done
 
 
@@ -104,7 +106,7 @@ def test_a_doubtful_text_is_drawn_warmer_until_it_is_not():
 
 
 def test_compression_is_zlibs():
-    assert Heard([], "na " * 100, 0, 0).compression == pytest.approx(300 / 14, rel=0.2)
+    assert Heard([], "na " * 100, 0, 0).compression == 300 / len(zlib.compress(b"na " * 100))
     assert Heard([], "Whisper", 0, 0).compression < 1
 
 

@@ -91,7 +91,7 @@ def help_of(build: Build) -> str:
     return "\n".join([story, "", "knobs:", *lines])
 
 
-def run(build: Build, given: Mapping[str, Any], *, seed: int = 0, mesh: str | None = None,
+def run(build: Build, given: Mapping[str, Any], *, seed: int | None = None, mesh: str | None = None,
         resume: bool = False, check: bool = False, smoke: bool = False, dtype: str | None = None, remat: str | None = None,
         accumulate: int | None = None, runs: Path = Path("runs"), coordinator: str | None = None,
         processes: int | None = None, process: int | None = None) -> Result:
@@ -109,6 +109,7 @@ def run(build: Build, given: Mapping[str, Any], *, seed: int = 0, mesh: str | No
         given, options = _begun(folder, given, options)
         if options.get("mesh") != mesh:
             machine.say(f"{folder} was begun with --mesh {options['mesh']}, and goes on without a mesh: give one to have it again")
+    options["seed"] = options["seed"] or 0
     small: dict[str, Any] = {}
     if options["smoke"]:
         small = getattr(inspect.getmodule(build), "SMOKE", {})
@@ -192,7 +193,7 @@ def _begun(folder: Path, given: Mapping[str, Any], options: Mapping[str, Any]) -
     """The knobs and options that a run was begun with, under those given now."""
     begun = json.loads((folder / "knobs.json").read_text())
     seed = begun["run"]["seed"]
-    if options["seed"] not in (0, seed):
+    if options["seed"] not in (None, seed):
         raise Mistake(f"seed {options['seed']} was given, but {folder} was begun with seed {seed}; "
                       f"leave it out, or start a new run without --resume")
     now = {option: value for option, value in options.items() if value is not None}
