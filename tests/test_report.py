@@ -49,3 +49,11 @@ def test_thresholds_that_differ_by_seed_are_all_told():
     one, other = ({**expected("right", 0.7, True), "threshold": bound, "baseline": bound - 0.1} for bound in (0.5, 0.6))
     runs = [{"name": "one", "shape": "decoders", "loss": "", "corpus": "", "machine": "", "minutes": 1.0, "expects": [some]} for some in (one, other)]
     assert "| 0.7 | ≥ 0.5 / 0.55 / 0.6 | 0.4 / 0.45 / 0.5 | 2 | 1.0 |" in report.table(runs)
+
+
+def test_a_measure_held_to_two_bounds_has_a_row_for_each_whatever_other_seeds_were_held_to():
+    twice = [{**expected("error", 0.1, True), "threshold": bound, "above": False} for bound in (0.2, 0.3)]
+    runs = [{"name": "one", "shape": "decoders", "loss": "", "corpus": "", "machine": "", "minutes": 1.0, "expects": some}
+            for some in ([expected("right", 0.7, True), *twice], twice)]
+    rows = report.table(runs).splitlines()[-2:]
+    assert "| error | 0.1 | ≤ 0.2 |" in rows[0] and "| error | 0.1 | ≤ 0.3 |" in rows[1]
