@@ -221,7 +221,7 @@ def test_every_experiment_trains(tmp_path, capsys, name):
     result = run(module_of(name).experiment, tiny(name, tmp_path), runs=tmp_path / "runs", smoke=True)
     assert result.folder.parent == tmp_path / "runs" / name
     stages_of = [steps_of(lines.parent) for lines in result.folder.rglob("metrics.jsonl")]
-    assert stages_of and all([number for number, _ in steps] == [1, 2][:len(steps)] and steps for steps in stages_of)
+    assert stages_of and all(steps and [number for number, _ in steps] == [1, 2][:len(steps)] for steps in stages_of)
     assert all(np.isfinite(loss) for steps in stages_of for _, loss in steps)
     written = json.loads((result.folder / "result.json").read_text())
     assert written["expects"] and written["corpus"] and all(np.isfinite(one["value"]) for one in written["expects"])

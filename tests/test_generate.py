@@ -189,6 +189,13 @@ def test_the_other_strategies_speak_as_well(place, said, words, strategy):
 
 
 @pytest.mark.slow
+def test_lookup_may_draw_and_the_seed_repeats_it(place, said):
+    words = ["--prompt", "ab ab ab", "--most", "6", "--strategy", "lookup", "--temperature", "0.8"]
+    out = said(place, "decoder", *words)
+    assert out.startswith("ab ab ab") and out == said(place, "decoder", *words)
+
+
+@pytest.mark.slow
 def test_a_run_speaks(run_of_ours, said):
     folder = run_of_ours.folder
     built, model = trained(folder)

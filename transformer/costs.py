@@ -15,8 +15,8 @@ def flops(jaxpr: Any, wide_only: bool = False) -> int:
     """Multiplications and additions of every matmul and convolution, scans times their length; or of those with a float32 operand."""
     total = 0
     for equation in jaxpr.eqns:
-        name = equation.primitive.name
-        if name in MATMULS and not (wide_only and all(x.aval.dtype.itemsize < 4 for x in equation.invars[:2])):
+        name, factors = equation.primitive.name, equation.invars[:2]  # of groups, their sizes come third
+        if name in MATMULS and not (wide_only and all(x.aval.dtype.itemsize < 4 for x in factors)):
             total += MATMULS[name](equation)
         times = equation.params["length"] if name == "scan" else 1
         inner = [flops(sub, wide_only) for value in equation.params.values() for sub in jaxprs(value)]

@@ -98,11 +98,9 @@ class Program:
                           "all-to-all": (n - 1) / n, "collective-permute": 1}
                 yield Collective(kind, times * shares[kind] * shape.bytes, group)
 
-    def matmuls(self) -> Iterator[Matmul]:
-        return self._matmuls(self.entry)
-
-    def _matmuls(self, computation: Computation) -> Iterator[Matmul]:
-        for instruction, around, times in self._walk(computation, 1):
+    def matmuls(self, inside: Computation | None = None) -> Iterator[Matmul]:
+        """Those of the whole program, or inside one of its computations."""
+        for instruction, around, times in self._walk(self.entry if inside is None else inside, 1):
             if instruction.opcode == "dot":
                 left, right = (around[name].shapes[0] for name in instruction.operands)
                 out = instruction.shapes[0].elements
@@ -120,7 +118,8 @@ class Program:
             yield instruction, computation, times
             trips = re.search(r'known_trip_count"?:\{"n":"(\d+)"', instruction.attributes)
             if branches := self._branches(instruction):
-                yield from self._walk(max(branches, key=self._work), times)
+                costs = [sum(matmul.flops for matmul in self.matmuls(branch)) for branch in branches]
+                yield from self._walk(branches[costs.index(max(costs))], times)
             elif inner := self._called(instruction):
                 yield from self._walk(inner, times * int(trips[1]) if trips else times)
 
@@ -132,9 +131,6 @@ class Program:
         names = re.findall(r"[\w.-]+", listed[1]) if listed else [
             name for which in ("true", "false") if (name := instruction.attribute(f"{which}_computation"))]
         return [self.computations[name] for name in names]
-
-    def _work(self, computation: Computation) -> int:
-        return sum(matmul.flops for matmul in self._matmuls(computation))
 
     def _called(self, instruction: Instruction) -> Computation | None:
         attribute = {"while": "body", "fusion": "calls", "call": "to_apply"}.get(instruction.opcode)

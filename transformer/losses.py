@@ -1,7 +1,8 @@
 """What a model is trained to do: a loss is (model, batch, key) -> (sum, weight, metrics).
 
 The sum and its weight come apart so that micro-batches of unequal weight add up to exactly the whole batch, but where rows
-are each other's rivals (`next_vector`, `matching`): there a micro-batch has fewer. Metrics are pairs of a sum and a weight too. `smoothing`, `z` and `tile` are values: `partial(next_token, z=1e-4)` is a loss.
+are each other's rivals (`next_vector`, `matching`): there a micro-batch has fewer. Metrics are pairs of a sum and a weight too.
+`smoothing`, `z` and `tile` are values: `partial(next_token, z=1e-4)` is a loss.
 """
 from collections.abc import Callable, Mapping
 from typing import Any

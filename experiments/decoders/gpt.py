@@ -68,9 +68,8 @@ def experiment(layers: int = 3, embed: int = 64, heads: int = 4, rows: int = 64,
             expects=expects)
 
     scratch = yield tuned("scratch", spec)
-    grams = max(bag_accuracy([text.split() for text in few[0]], np.array(few[1]), [text.split() for text in apart[0]], np.array(apart[1]), order)
-                for order in (1, 2, 3))
-    best = max(scratch.values["accuracy"], grams)
+    (known, praised), (asked, truth) = (([text.split() for text in some], np.array(praise)) for some, praise in (few, apart))
+    best = max(scratch.values["accuracy"], *(bag_accuracy(known, praised, asked, truth, order) for order in (1, 2, 3)))
     yield tuned("tuned", pretrained.kept, Expectation("accuracy", threshold=best + 0.05, baseline=best, above=True))
 
 

@@ -1,7 +1,8 @@
 """BERT: the words under the masks, read from both sides, and which sentence follows which.
 
     python -m experiments bert        two cores: .860 nats per mask where both sides allow .831 and the left alone 1.475;
-                                      .97 right about what follows (.73 by names alone); 4.26 nats per word of the Python reference, unigram 5.26
+                                      .97 right about what follows (.73 by names alone); 4.26 nats per word of the Python
+                                      reference, unigram 5.26
 
 Three corpora: a Markov source, of which the best guess is known exactly; stories of errands, for the order of sentences; real
 text. Foreign sentences are told from those that follow, and the two in the wrong order from the two in the right one.

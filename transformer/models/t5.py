@@ -100,13 +100,8 @@ class Encoder:
     tokens: Embedding
     encoder: Side
 
-    @classmethod
-    def of(cls, size: Size, gated: bool = False, dropout: float = 0.0, **choices: Any) -> "Encoder":
-        return cls(Embedding.of(size), Side.of(size, False, gated, dropout, **choices))
-
     def encode(self, tokens: Array, *, present: Array | None = None, segments: Array | None = None,
-               positions: Array | None = None, kinds: Array | None = None, key: Array | None = None) -> Array:
-        """A vector for every token. It tells no `kinds` of sentences apart."""
+               positions: Array | None = None, key: Array | None = None) -> Array:
         positions = jnp.arange(tokens.shape[1])[None] if positions is None else positions
         mask = masks.encoder(present=present, segments=segments)
         return self.encoder(self.tokens(tokens), queries=positions, keys=positions, mask=mask, key=key)[0]

@@ -43,7 +43,7 @@ def misheard(dataset: MapDataset, tokenizer: Tokenizer, texts: Sequence[str], na
 
 
 def nearest(learned: MapDataset, asked: MapDataset, texts: Sequence[str], true: Sequence[str]) -> float:
-    """The share of letters wrong for whoever writes what was said in the most similar sound of the same language and task."""
+    """The share of units (letters, or words) wrong for whoever writes what was said in the most similar sound of the same language and task."""
 
     def pooled(dataset: MapDataset) -> tuple[np.ndarray, np.ndarray]:
         rows = [row for row in (dataset[at] for at in range(len(dataset))) if row]

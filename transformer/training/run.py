@@ -102,8 +102,8 @@ def run(build: Build, given: Mapping[str, Any], *, seed: int | None = None, mesh
     """
     machine.remember_compilations()
     machine.join(coordinator, processes, process)
-    name, options = _name(build), {"seed": seed, "dtype": dtype, "remat": remat, "accumulate": accumulate, "smoke": smoke or None,
-                                     "mesh": mesh}
+    name = _name(build)
+    options = {"seed": seed, "dtype": dtype, "remat": remat, "accumulate": accumulate, "smoke": smoke or None, "mesh": mesh}
     folder = _latest(runs / name) if resume else None
     if folder is not None:
         given, options = _begun(folder, given, options)

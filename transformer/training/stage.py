@@ -134,6 +134,7 @@ def _trained(experiment: Experiment, setting: Setting, state: State, folder: Pat
                     records.write(last.number, {f"held_out{'' if k == 'loss' else '_' + k}": v for k, v in held.items()})
                 checkpoints.save(last.number, last.state, held["loss"])
         checkpoints.wait()
+        # What was heard since the last vote counts too: another stage may follow.
         return last, stopped or int(machine.highest(max(heard, default=0)))
 
 
