@@ -22,6 +22,7 @@ from transformer.weights import name_of
 Array = jax.Array
 
 
+@jax.jit
 def attention_maps(model: Any, *inputs: Array, **context: Any) -> dict[str, Array]:
     """How much each query listens to each key [layers, b, h, t, s], by the name of the attention.
 
@@ -45,6 +46,7 @@ def attention_maps(model: Any, *inputs: Array, **context: Any) -> dict[str, Arra
     return {name: jnp.stack(layers) for name, layers in maps.items()}
 
 
+@jax.jit
 def erasure(model: Any, source: Array, target: Array, labels: Array, present: Array, blank: int) -> Array:
     """How much less likely each label becomes, in nats, when one token of the source is blanked [b, t, s].
 
@@ -62,6 +64,7 @@ def erasure(model: Any, source: Array, target: Array, labels: Array, present: Ar
     return jnp.where(present[:, None], jnp.moveaxis(lost, 0, -1), 0.0)
 
 
+@jax.jit
 def hidden_states(model: Any, *inputs: Array, **context: Any) -> dict[str, Array]:
     """What enters the first block and what leaves each one [layers + 1, b, t, d], by the name of the stack."""
     watched, states = recording(model)

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transformer.compiled import encoded
 from transformer.data.tokenizers import Tokenizer
 from transformer.decoding import ready
 from transformer.huggingface.loading import load
@@ -93,7 +93,7 @@ class Speaker:
             raise Mistake(f"{self.name} does not say with which token its texts start: "
                           f"put decoder_start_token_id into its generation_config.json")
         present = sources >= 0
-        memory = _encoded(self.model, np.maximum(sources, 0), present)
+        memory = encoded(self.model, np.maximum(sources, 0), present=present)
         return {"prompt": [[start]] * len(prompts), "memory": memory, "seen": jnp.asarray(present)}, sources
 
 
@@ -141,8 +141,3 @@ def _speaking(speaker: Speaker) -> Speaker:
         raise Mistake(f"{speaker.name} is a {type(speaker.model).__name__}, which says no tokens: "
                       f"give a decoder or an encoder-decoder that does")
     return dataclasses.replace(speaker, model=ready(speaker.model))
-
-
-@jax.jit
-def _encoded(model: Any, source: Any, present: Any) -> Any:
-    return model.encode(source, present=present)

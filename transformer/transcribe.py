@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transformer import knobs, speaker
+from transformer.compiled import encoded
 from transformer.data.sound import HOP, RATE, log_mel
 from transformer.data.tokenizers import Tokenizer
 from transformer.data.waves import heard
@@ -102,7 +103,7 @@ class Ear:
     def memory(self, at: int) -> jax.Array:
         """What is heard of the window that begins at a frame; beyond the sound there is silence."""
         frames = self.sound[at:min(at + self.window, self.frames)]
-        return _listened(self.model, np.pad(frames, ((0, self.window - len(frames)), (0, 0)))[None])
+        return encoded(self.model, np.pad(frames, ((0, self.window - len(frames)), (0, 0)))[None])
 
     def language(self) -> str | None:
         """The likeliest of those it knows, by the first window."""
@@ -202,11 +203,6 @@ def _json(ear: Ear, language: str | None, segments: Sequence[Segment]) -> str:
              "temperature": one.heard.temperature, "avg_logprob": one.heard.logprob,
              "compression_ratio": one.heard.compression, "no_speech_prob": one.heard.silence} for one in segments]
     return json.dumps({"text": " ".join(one["text"] for one in told), "language": language, "segments": told}, ensure_ascii=False)
-
-
-@jax.jit
-def _listened(model: Any, frames: Any) -> jax.Array:
-    return model.encode(frames)
 
 
 @jax.jit

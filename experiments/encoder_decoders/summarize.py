@@ -72,7 +72,7 @@ def experiment(layers: int = 2, embed: int = 128, heads: int = 4, mlp: int = 256
 
 def described(held_out: bool, most: int) -> tuple[list[str], list[str]]:
     """Functions and what their authors say of them, both in words."""
-    found = functions_by_module(held_out)[:most]
+    found = functions_by_module(held_out, most)
     return [spoken(code) for _, code in found], [spoken(line) for line, _ in found]
 
 

@@ -53,16 +53,15 @@ def experiment(layers: int = 2, embed: int = 64, heads: int = 4, rows: int = 32,
     tokenizer = tokenizers.words(read + told, 256)
     model = GPT2.of(Size(tokenizer.size, 72, layers, embed, heads))
     begun = [tokenizer.start, *tokenizer("One morning").tolist()]
-    def compare(model: Any) -> dict[str, dict[str, Any]]:
-        return compared(model, begun, strategies(count), 69, tokenizer.end, lambda text: parses("One morning" + tokenizer.decode(text)))
+    found: dict[str, dict[str, Any]] = {}  # by measuring, to be shown
 
     def measured(model: Any, values: Mapping[str, float]) -> dict[str, float]:
-        found = compare(model)
+        found.update(compared(model, begun, strategies(count), 69, tokenizer.end,
+                              lambda text: parses("One morning" + tokenizer.decode(text))))
         return {"beam_gain": found["8 beams"]["score"] - found["greedy"]["score"],
                 "variety": found["temperature 1"]["distinct_2"] - found["temperature 0.5"]["distinct_2"]}
 
     def shown(model: Any, folder: Path) -> str:
-        found = compare(model)
         draw(found, folder)
         return "\n".join([table(found), *(f"{name}: One morning{tokenizer.decode(one['texts'][0])}" for name, one in found.items())])
 

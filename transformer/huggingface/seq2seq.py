@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transformer.compiled import encoded
 from transformer.huggingface import calls, encoders
 from transformer.huggingface.config import Config, activation_name
 from transformer.huggingface.encoders import norm
@@ -69,13 +70,8 @@ def _generated(model: Any, call: Call, given: dict[str, Any]) -> Mapping[str, An
     elif source.ndim == 2 and (np.asarray(prompt)[:, 0] != start).all():
         prompt = np.concatenate([first, prompt], 1)
         there = None if there is None else jnp.pad(there, ((0, 0), (1, 0)), constant_values=True)
-    memory = _encoded(model, source, present)
+    memory = encoded(model, source, present=present)
     return generated(model, settings, prompt, there, memory, present, source if source.ndim == 2 else None)
-
-
-@jax.jit
-def _encoded(model: Any, source: Array, present: Array | None) -> Array:
-    return model.encode(source, present=present)
 
 
 @jax.jit

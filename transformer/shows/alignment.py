@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from grain import MapDataset
 
+from transformer.compiled import called, encoded
 from transformer.data.batches import held_out_batches
 from transformer.data.tokenizers import Tokenizer
 from transformer.decoding.engine import generate
@@ -74,10 +75,10 @@ def trace(tokenizer: Tokenizer, text: str, most: int = 24) -> Show:
 
     def show(model: Any, folder: Path) -> str:
         source = jnp.asarray(np.append(tokenizer(text), tokenizer.end))[None]
-        memory = model.encode(source)
+        memory = encoded(model, source)
         answer = generate(model, [[tokenizer.start]], most=most, ends=tokenizer.end, memory=memory).texts()[0][0]
         fed = jnp.asarray([[tokenizer.start, *answer[:-1]]])
-        chances, likeliest = jax.lax.top_k(jax.nn.softmax(model(source, fed))[0], 3)
+        chances, likeliest = jax.lax.top_k(jax.nn.softmax(called(model, source, fed))[0], 3)
         looks = np.asarray(attended(model, {"source": source, "target": fed, "present": None}))[0]
         words = _words(tokenizer, source[0], source.shape[1])
         lines = [f"{text}  ->  {tokenizer.decode(answer)}"]

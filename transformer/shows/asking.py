@@ -5,9 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from transformer.compiled import called
 from transformer.data.asking import prompts
 from transformer.data.batches import held_out_batches
 from transformer.data.examples import examples
@@ -23,14 +23,9 @@ def replies(model: Any, passages: Sequence[str], questions: Sequence[str], token
     unknown = tokenizer.decode([tokenizer.unknown], specials=True)
     rows, found = prompts(passages, [(question, unknown) for question in questions], tokenizer, length), []
     for batch in held_out_batches(examples(**rows), min(64, len(questions))):
-        words = np.asarray(_likeliest(model, batch["tokens"]))
+        words = np.asarray(called(model, batch["tokens"])).argmax(-1)
         found += [tokenizer.decode([row[at]]) for row, at in zip(words, batch["weights"].argmax(1), strict=True)]
     return found[:len(questions)]
-
-
-@jax.jit
-def _likeliest(model: Any, tokens: jax.Array) -> jax.Array:
-    return model(tokens).argmax(-1)
 
 
 def exact(said: Sequence[str], truth: Sequence[str]) -> float:

@@ -56,7 +56,7 @@ def against_exact(dataset: MapDataset, both: np.ndarray, before: np.ndarray, fir
         batch = {name: np.stack([example(dataset, at)[name] for at in range(min(rows, len(dataset)))]) for name in
                  ("tokens", "present", "masked", "weights")}
         symbols = both.shape[-1]
-        given = jax.nn.softmax(jax.jit(_logits_of)(model, batch)[..., first : first + symbols])
+        given = jax.nn.softmax(_logits_of(model, batch)[..., first : first + symbols])
         asked = batch["weights"] > 0
         given = np.asarray(given)[asked].ravel()
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
@@ -80,6 +80,7 @@ def _logits(model: Any, one: Example) -> jax.Array:
     return _logits_of(model, {name: one[name][None] for name in ("tokens", "present", "kinds", "masked") if name in one})
 
 
+@jax.jit
 def _logits_of(model: Any, batch: Example) -> jax.Array:
     hidden = model.encode(batch["tokens"], present=batch["present"], kinds=batch.get("kinds"))
     return model.words(jnp.take_along_axis(hidden, jnp.asarray(batch["masked"])[:, :, None], axis=1))

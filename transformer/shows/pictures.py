@@ -3,13 +3,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from grain import MapDataset
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transformer.compiled import called, encoded
 from transformer.data.batches import held_out_batches
 from transformer.data.codes import Centres
 from transformer.data.images import Pictures, grid, nearest
@@ -26,9 +26,9 @@ def confusion(labels: Sequence[str], dataset: MapDataset, rows: int, others: Cal
     """How often each true class was given each class, beside what `others` get right."""
 
     def show(model: Any, folder: Path) -> str:
-        call, table = jax.jit(_call), np.zeros((len(labels), len(labels)), int)
+        table = np.zeros((len(labels), len(labels)), int)
         for batch in held_out_batches(dataset, rows):
-            there, given = batch["weights"] > 0, np.asarray(call(model, batch["images"])).argmax(-1)
+            there, given = batch["weights"] > 0, np.asarray(called(model, batch["images"])).argmax(-1)
             np.add.at(table, (batch["label"][there], given[there]), 1)
         scores = {**others(), "transformer": float(np.trace(table) / max(table.sum(), 1))}
         said = ", ".join(f"{name} {score:.1%}" for name, score in scores.items())
@@ -38,10 +38,6 @@ def confusion(labels: Sequence[str], dataset: MapDataset, rows: int, others: Cal
         return f"right: {said}; most often " + ", ".join(f"{labels[true]} taken for {labels[given]} ({off[true, given]})" for true, given in worst)
 
     return show
-
-
-def _call(model: Any, images: Any) -> jax.Array:
-    return model(images)
 
 
 def looked_at(dataset: MapDataset, count: int = 8) -> Show:
@@ -97,7 +93,7 @@ def rebuilt(real: Pictures, count: int = 12) -> Show:
 
     def show(model: Any, folder: Path) -> str:
         given = real.pixels[:count].astype(np.float32) / (real.levels - 1)
-        told = model.encode(given)
+        told = encoded(model, given)
         again = np.asarray(model.draw(told[0] if isinstance(told, tuple) else model.codes(model.nearest(told)))).clip(0, 1)
         variance = np.square(given - given.mean(0, keepdims=True)).mean()
         title = f"Above: never seen; below: rebuilt, {1 - np.square(given - again).mean() / variance:.1%} of what differs between them is kept"

@@ -3,9 +3,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from transformer.compiled import called
 from transformer.data.batches import held_out_batches
 from transformer.data.examples import Example, examples
 from transformer.data.pairing import enclosed
@@ -22,13 +22,9 @@ def vectors_of(model: Any, texts: Sequence[str], tokenizer: Tokenizer, length: i
 def answers_of(model: Any, rows: Example, most: int = 128) -> np.ndarray:
     """What a model of texts answers to each row, a batch at a time."""
     count = len(rows["tokens"])
-    found = [np.asarray(_answers(model, batch)) for batch in held_out_batches(examples(**rows), min(most, count))]
+    found = [np.asarray(called(model, batch["tokens"], present=batch["present"], kinds=batch.get("kinds")))
+             for batch in held_out_batches(examples(**rows), min(most, count))]
     return np.concatenate(found)[:count]
-
-
-@jax.jit
-def _answers(model: Any, batch: Example) -> jax.Array:
-    return model(batch["tokens"], present=batch["present"], kinds=batch.get("kinds"))
 
 
 def compared_cosines(model: Any, rows: Example) -> np.ndarray:

@@ -3,9 +3,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from transformer.compiled import encoded
 from transformer.data.labelled import texts_with_class
 from transformer.data.linear import logistic
 from transformer.data.made.senses import SENSES, Sense
@@ -20,12 +20,8 @@ def vectors_of(model: Any, sentences: Sequence[Sense], tokenizer: Tokenizer, len
     tokens, present = (np.stack([row[name] for row in rows]) for name in ("tokens", "present"))
     words = np.array([tokenizer.encode(one.word)[0] for one in sentences])
     place = (tokens == words[:, None]).argmax(1)
-    hidden = np.asarray(jax.jit(_encoded)(model, tokens, present))
+    hidden = np.asarray(encoded(model, tokens, present=present))
     return hidden[np.arange(len(rows)), place], np.asarray(model.encoder.tokens.table)[words]
-
-
-def _encoded(model: Any, tokens: Any, present: Any) -> jax.Array:
-    return model.encode(tokens, present=present)
 
 
 def probed(sentences: Sequence[Sense], tokenizer: Tokenizer, length: int) -> Measure:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
+from transformer.compiled import called
 from transformer.decoding import Beams, Contrastive, Greedy, Sample, generate
 from transformer.decoding.explained import explained, finding, lines
 from transformer.decoding.tree import draw_tree
@@ -55,7 +56,7 @@ def likelihood(model: Any, prompt: Sequence[int], texts: Texts) -> np.ndarray:
     """The log-probability of each text after the prompt, all of its tokens together."""
     longest = max(map(len, texts))
     rows = np.array([[*prompt, *text, *[0] * (longest - len(text))] for text in texts])
-    logs = np.asarray(jax.nn.log_softmax(jax.jit(lambda model, rows: model(rows))(model, rows)))[:, len(prompt) - 1 : -1]
+    logs = np.asarray(jax.nn.log_softmax(called(model, rows)))[:, len(prompt) - 1 : -1]
     return np.array([logs[row, np.arange(len(text)), text].sum() for row, text in enumerate(texts)])
 
 

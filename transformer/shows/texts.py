@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from grain import MapDataset
 
+from transformer.compiled import called
 from transformer.data.batches import held_out_batches
 from transformer.data.examples import example
 from transformer.data.files import Question, Tagged
@@ -37,10 +37,10 @@ def confusion(labels: Sequence[str], dataset: MapDataset, rows: int, others: Cal
     """How often each true class was given each class, beside what `others` get right."""
 
     def show(model: Any, folder: Path) -> str:
-        call, table = jax.jit(_call), np.zeros((len(labels), len(labels)), int)
+        table = np.zeros((len(labels), len(labels)), int)
         for batch in held_out_batches(dataset, rows):
             there = batch["present"].reshape(len(batch["label"]), -1).any(-1)
-            given = np.asarray(call(model, batch["tokens"], batch["present"])).argmax(-1)
+            given = np.asarray(called(model, batch["tokens"], present=batch["present"])).argmax(-1)
             np.add.at(table, (batch["label"][there], given[there]), 1)
         scores = {**others(), "encoder": float(np.trace(table) / table.sum())}
         best = max(score for name, score in scores.items() if name != "encoder")
@@ -75,17 +75,13 @@ def draw_confusion(path: Path, labels: Sequence[str], table: np.ndarray, scores:
     figure.savefig(path, dpi=140)
 
 
-def _call(model: Any, tokens: Any, present: Any) -> jax.Array:
-    return model(tokens, present=present)
-
-
 def span_f1(sentences: Sequence[Tagged], dataset: MapDataset, classes: list[str], rows: int) -> Measure:
     """How well whole names are found, with their kinds: `dataset` holds the sentences as examples, in their order."""
 
     def measure(model: Any, values: Mapping[str, float]) -> dict[str, float]:
-        call, given = jax.jit(_call), []
+        given = []
         for batch in held_out_batches(dataset, rows):
-            given += list(np.asarray(call(model, batch["tokens"], batch["present"])).argmax(-1))
+            given += list(np.asarray(called(model, batch["tokens"], present=batch["present"])).argmax(-1))
         tags = [tags_of(given[at], example(dataset, at), classes, len(one.words)) for at, one in enumerate(sentences)]
         return {"span_f1": f1([one.tags for one in sentences], tags)}
 
@@ -100,7 +96,7 @@ def tagged_sentences(sentences: Sequence[Tagged], dataset: MapDataset, classes: 
         lines, right, total = [], 0, 0
         for at, one in enumerate(sentences):
             row = example(dataset, at)
-            given = np.asarray(_call(model, row["tokens"][None], row["present"][None]))[0].argmax(-1)
+            given = np.asarray(called(model, row["tokens"][None], present=row["present"][None]))[0].argmax(-1)
             found, truth = spans(tags_of(given, row, classes, len(one.words))), spans(one.tags)
             right, total = right + len(found & truth), total + len(truth)
             lines.append(_coloured(one.words, found, truth, kinds))

@@ -2,11 +2,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from grain import MapDataset
 
+from transformer.compiled import encoded
 from transformer.data.batches import held_out_batches
 from transformer.decoding.carried import ready
 from transformer.decoding.engine import generate
@@ -17,9 +17,9 @@ ROWS = 128
 
 def written(model: Any, dataset: MapDataset) -> np.ndarray:
     """The likeliest token after the likeliest token [n, t], as many as the labels of an example have."""
-    model, encode, found = ready(model), jax.jit(lambda model, source, present: model.encode(source, present=present)), []
+    model, found = ready(model), []
     for batch in held_out_batches(dataset, ROWS):
-        memory = encode(model, batch["source"], batch["present"])
+        memory = encoded(model, batch["source"], present=batch["present"])
         said = generate(model, batch["target"][:, :1], most=batch["target"].shape[1], memory=memory, seen=jnp.asarray(batch["present"]))
         found.append(said.tokens[:, 0])
     return np.concatenate(found)[:len(dataset)]

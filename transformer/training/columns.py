@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transformer.compiled import called, encoded
 from transformer.data import tokenizers
 from transformer.data.tokenizers import Tokenizer
 from transformer.decoding.engine import generate
@@ -92,7 +93,7 @@ def of_encoder(model: Any, lines: Lines) -> dict[str, float]:
 def of_decoder(model: Any, lines: Lines) -> dict[str, float]:
     """It generates natively, fills in what is likely after the words before, and transduces by going on."""
     at, rows = lines.hidden(), np.arange(len(lines.tokens))
-    chances = np.asarray(jax.jit(lambda tokens: jax.nn.log_softmax(model(tokens)))(lines.tokens[:, :-1]))
+    chances = np.asarray(jax.nn.log_softmax(called(model, lines.tokens[:, :-1])))
     right = chances[rows, at - 1].argmax(-1) == lines.tokens[rows, at]
     nats = -np.take_along_axis(chances, lines.tokens[:, 1:, None], -1)[..., 0]
     place = np.arange(1, lines.tokens.shape[1])[None]
@@ -115,10 +116,10 @@ def of_encoder_decoder(model: Any, lines: Lines) -> dict[str, float]:
     present = np.arange(longest)[None] <= lines.halves[:, None]
     seen = jnp.asarray(present)
     said = generate(model, [[lines.tokenizer.start]] * len(halves), most=max(map(len, lines.answers)), ends=lines.tokenizer.end,
-                    memory=model.encode(jnp.asarray(source), present=seen), seen=seen).texts()
+                    memory=encoded(model, source, present=seen), seen=seen).texts()
     fed = np.concatenate([np.full((len(halves), 1), lines.tokenizer.start), source[:, :-1]], 1)
     nothing = jnp.asarray(np.arange(longest) == 0)[None].repeat(len(halves), 0)
-    chances = np.asarray(jax.nn.log_softmax(model(jnp.zeros_like(source), jnp.asarray(fed), present=nothing)))
+    chances = np.asarray(jax.nn.log_softmax(called(model, np.zeros_like(source), fed, present=nothing)))
     nats = -np.take_along_axis(chances, source[..., None], -1)[..., 0]
     place = np.arange(longest)[None]
     return {"generate": float(nats[(place >= 1) & (place < lines.halves[:, None])].mean()),

@@ -2,10 +2,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from grain import MapDataset
 
+from transformer.compiled import called, encoded
 from transformer.data.batches import held_out_batches
 from transformer.data.speech import TOLD, errors
 from transformer.data.tokenizers import Tokenizer
@@ -19,11 +19,9 @@ ROWS = 64
 def written(model: Any, dataset: MapDataset, tokenizer: Tokenizer) -> tuple[list[str], np.ndarray]:
     """The text of each utterance, its language and task given; and which token says its language, if it is not given [n]."""
     model, texts, languages = ready(model), list[str](), list[np.ndarray]()
-    encode = jax.jit(lambda model, source: model.encode(source))
-    tell = jax.jit(lambda model, source, target: model(source, target)[:, 0])
     for batch in held_out_batches(dataset, ROWS):
-        languages.append(np.asarray(tell(model, batch["source"], batch["target"][:, :1])).argmax(-1))
-        memory = encode(model, batch["source"])
+        languages.append(np.asarray(called(model, batch["source"], batch["target"][:, :1]))[:, 0].argmax(-1))
+        memory = encoded(model, batch["source"])
         said = generate(model, batch["target"][:, :TOLD], most=batch["labels"].shape[1] - TOLD, memory=memory, ends=tokenizer.end)
         texts += [tokenizer.decode(text) for (text,) in said.texts()]
     return texts[:len(dataset)], np.concatenate(languages)[:len(dataset)]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from grain import MapDataset
 
+from transformer.compiled import encoded
 from transformer.data.batches import held_out_batches
 from transformer.data.examples import Example
 from transformer.data.tokenizers import Tokenizer
@@ -31,8 +32,8 @@ def guesses(tokenizer: Tokenizer, example: Example, most: int = 8) -> Show:
     """What an encoder believes stands under each mask of an example, likeliest first, with the truth."""
 
     def show(model: Any, folder: Path) -> str:
-        hidden = model.encode(*(jnp.asarray(example[name])[None] for name in ("tokens",)),
-                              present=jnp.asarray(example["present"])[None], kinds=jnp.asarray(example["kinds"])[None])
+        tokens, present, kinds = (example[name][None] for name in ("tokens", "present", "kinds"))
+        hidden = encoded(model, tokens, present=present, kinds=kinds)
         there = hidden[:, example["masked"]]
         chances, words = jax.lax.top_k(jax.nn.softmax(model.words(there))[0], 3)
         lines = [tokenizer.decode(example["tokens"][example["present"]].tolist(), specials=True)]
@@ -50,7 +51,7 @@ def answer(tokenizer: Tokenizer, example: Example) -> Show:
 
     def show(model: Any, folder: Path) -> str:
         source, present = jnp.asarray(example["source"])[None], jnp.asarray(example["present"])[None]
-        memory = jax.jit(lambda model: model.encode(source, present=present))(model)
+        memory = encoded(model, source, present=present)
         text = generate(model, [example["target"][:1]], most=len(example["labels"]), memory=memory, seen=present)
         lines = (("source", example["source"]), ("truth ", example["labels"]), ("model ", text.tokens[0, 0]))
         return "\n".join(f"{name}: {tokenizer.decode([int(i) for i in ids], specials=True)}" for name, ids in lines)
