@@ -11,7 +11,7 @@ from little import experiment as little
 from transformer.training.experiment import Expectation, stages
 from transformer.training.loop import evaluate
 from transformer.training.run import run
-from transformer.training.stage import Setting, followed
+from transformer.training.stage import Judged, Setting, followed
 from transformer.training.step import born
 from transformer.training.trained import trained
 from transformer.weights import count, holding, holds, initialise, named
@@ -97,3 +97,9 @@ def test_the_weights_kept_are_those_best_on_validation_data_and_later_spoken_wit
 def test_one_experiment_is_one_stage():
     plain = little()
     assert list(stages(plain)) == [plain]
+
+
+@pytest.mark.parametrize("value, above, met", [(0.5, True, True), (0.4, True, False), (0.5, False, True), (0.6, False, False)])
+def test_without_a_threshold_the_baseline_is_what_to_reach(value, above, met):
+    judged = Judged.of("", Expectation("right", None, lambda: 0.5, above), value)
+    assert (judged.threshold, judged.baseline, judged.met) == (0.5, 0.5, met)

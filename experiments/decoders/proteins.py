@@ -49,7 +49,7 @@ def experiment(layers: int = 3, embed: int = 96, heads: int = 4, mlp: int = 256,
         return Experiment(data=windows(learned, length, stride=length // 2), held_out=windows(held, length),
                           corpus=f"proteins in {folder.name}",
                           shows=[lambda model, place: save(place, [text(held)], [*map(text, written(model))], AMINO_ACIDS + UNSURE, "Residues")],
-                          expects=[Expectation("nats", bound := witten_bell(learned, held, 5), baseline=bound)], **shared)
+                          expects=[Expectation("nats", None, baseline=witten_bell(learned, held, 5))], **shared)
 
     kin = [Family.of(seed) for seed in range(families)]
     learned, held = (members(kin, some, length, np.random.default_rng(seed))[0] for seed, some in ((1, count), (2, unseen)))

@@ -55,7 +55,7 @@ def experiment(layers: int = 2, embed: int = 96, heads: int = 4, mlp: int = 256,
             known, true = ([UNITS[measure](text) for text in some] for some in ([one.text for one in learned], texts[name]))
             return nearest(data, tests[name], known, true)
 
-        return Expectation(f"{name}_{measure}" if name else measure, guessed() if folder else most, guessed)
+        return Expectation(f"{name}_{measure}" if name else measure, None if folder else most, guessed)
 
     bounds = {"": ("letters_wrong", 0.05), "strange": ("letters_wrong", 0.15), "never_heard": ("words_wrong", 0.15)}
     return Experiment(

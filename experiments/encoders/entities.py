@@ -55,7 +55,7 @@ def experiment(from_: Path | None = None, file: Path | None = None, layers: int 
         optimizer=fitting(model, rate, steps, adam=0.3, gentle=from_ is not None),
         measures=[span_f1(held_out, unseen, classes, rows)],
         corpus="sentences with names from CLDR" if file is None else file.name,
-        expects=[Expectation("span_f1", 0.95 if file is None else by_word(), by_word, above=True)],
+        expects=[Expectation("span_f1", 0.95 if file is None else None, by_word, above=True)],
         shows=[tagged_sentences(held_out[:10], unseen, classes)])
 
 

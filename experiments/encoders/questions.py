@@ -75,7 +75,7 @@ def experiment(from_: Path | None = None, file: Path | None = None, layers: int 
     begins = file is None and from_ is None  # what comes with weights, or brings its own questions, goes to no village
     if begins:
         model = (yield stage("village", model, VILLAGE, village_steps)).kept
-    least = 0.9 if file is None else likest
+    least = 0.9 if file is None else None
     yield stage("world" if begins else "", model, WORLD, steps, Expectation("exact", least, likest, above=True))
 
 

@@ -36,10 +36,10 @@ def experiment(layers: int = 2, embed: int = 128, heads: int = 4, sentences: int
 
     decoder = (yield stage("decoder", of_decoder, french, {}, [])).values
     both = (yield stage("encoder-decoder", of_encoder_decoder, french, {"decoder": decoder}, [
-        Expectation("transduce", decoder["transduce"], baseline=decoder["transduce"], above=True)])).values
+        Expectation("transduce", None, baseline=decoder["transduce"], above=True)])).values
     yield stage("encoder", of_encoder, french, {"decoder": decoder, "encoder-decoder": both}, [
         Expectation("fill", decoder["fill"] + 0.3, baseline=decoder["fill"], above=True),
-        Expectation("generate", decoder["generate"], baseline=decoder["generate"], above=True)])
+        Expectation("generate", None, baseline=decoder["generate"], above=True)])
     enough = [Expectation("transduce", 0.95, baseline=0.0, above=True)]
     prefix = yield stage("dates by a decoder", of_decoder, dated, {}, enough)
     yield stage("dates by an encoder-decoder", of_encoder_decoder, dated, {"dates by a decoder": prefix.values}, enough)

@@ -20,12 +20,9 @@ class Expectation:
     """A number to reach: a measure, a threshold it must not exceed (or, with `above`, must reach), a baseline."""
 
     measure: str
-    threshold: float
+    threshold: float | None  # None: the baseline
     baseline: float | Callable[[], float]  # what takes time to compute is computed when the run ends
     above: bool = False
-
-    def met(self, value: float) -> bool:
-        return value >= self.threshold if self.above else value <= self.threshold
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from transformer import costs
 from transformer.training import machine
 from transformer.training.checkpoints import Checkpoints, room_in
-from transformer.training.experiment import Experiment, Trained
+from transformer.training.experiment import Expectation, Experiment, Trained
 from transformer.training.loop import Step, begin, evaluate, examine, promised, train
 from transformer.training.records import Records, curve
 from transformer.training.step import State
@@ -49,6 +49,13 @@ class Judged:
     baseline: float
     above: bool
     met: bool
+
+    @classmethod
+    def of(cls, stage: str, expected: Expectation, value: float) -> "Judged":
+        baseline = expected.baseline() if callable(expected.baseline) else expected.baseline
+        threshold = baseline if expected.threshold is None else expected.threshold
+        met = value >= threshold if expected.above else value <= threshold
+        return cls(stage, expected.measure, value, threshold, baseline, expected.above, met)
 
     def __str__(self) -> str:
         stage = f"{self.stage}: " if self.stage else ""
@@ -143,9 +150,7 @@ def _measured(experiment: Experiment, setting: Setting, name: str, folder: Path,
     values = evaluate(experiment, model, setting.mesh, 1 if setting.smoke else None)
     for measure in experiment.measures:
         values.update(measure(model, values))
-    judged = tuple(Judged(experiment.stage, one.measure, values[one.measure], one.threshold,
-                          one.baseline() if callable(one.baseline) else one.baseline, one.above, one.met(values[one.measure]))
-                   for one in experiment.expects)
+    judged = tuple(Judged.of(experiment.stage, one, values[one.measure]) for one in experiment.expects)
     seen = machine.gathered(model) if experiment.shows else None
     if jax.process_index() == 0:
         for show in experiment.shows:
