@@ -7,6 +7,7 @@ import pytest
 
 from experiments.encoder_decoders import marian, t5
 from experiments.encoders import bi_encoder, classify, entities, questions, similarity
+from experiments.workflows import fine_tune
 from transformer.data.batches import batches
 from transformer.data.tokenizers import word_pieces
 from transformer.huggingface import save
@@ -90,6 +91,8 @@ def test_what_is_cut_or_left_out_is_told(tmp_path, capsys):
     next(stages(bi_encoder.experiment(file=pairs, length=6, **SMALL)))
     assert "40 of 80 texts are longer than length 6" in capsys.readouterr().err
     classify.experiment(file=reviews(tmp_path), length=6, **SMALL)
+    assert "80 of 80 texts are longer than length 6" in capsys.readouterr().err
+    next(stages(fine_tune.experiment(file=reviews(tmp_path), length=6, **SMALL)))
     assert "80 of 80 texts are longer than length 6" in capsys.readouterr().err
     entities.experiment(file=columns(tmp_path), length=5, **SMALL)
     assert "80 of 80 texts are longer than length 5" in capsys.readouterr().err

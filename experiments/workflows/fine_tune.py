@@ -14,7 +14,7 @@ import numpy as np
 from transformer.adapters import ADDED, adapters, low_rank
 from transformer.data import tokenizers
 from transformer.data.examples import examples
-from transformer.data.labelled import labelled_texts
+from transformer.data.labelled import labelled_texts, tell_cut
 from transformer.data.linear import bag_accuracy
 from transformer.data.made.topics import Topics, masked
 from transformer.data.pairing import enclosed
@@ -43,6 +43,7 @@ def experiment(from_: Path | None = None, file: Path | None = None, layers: int 
         learned = [texts[at] for at in order], classes[order]
     (texts, classes), (asks, truth) = learned, unseen
     ready, tokenizer = pretrained_encoder(from_) if from_ else (None, tokenizers.word_pieces(texts, 4096))
+    tell_cut([*texts, *asks], tokenizer, length)
     encoder = Bert.of(size := Size(tokenizer.size, length, 0, layers, embed, heads, mlp))
 
     def classified(texts: Sequence[str], labels: np.ndarray) -> Any:
