@@ -1,6 +1,6 @@
 """DALL-E: a VQ-VAE learns to say a picture in codes, then one decoder goes on from a caption with the codes of its picture.
 
-    python -m experiments dalle        two cores, 3 minutes: .95 of pictures right to the pixel are asked for, and .8 where the colour
+    python -m experiments dalle        two cores: .95 of pictures right to the pixel are asked for, and .8 where the colour
                                        and the shape were never seen together; the nearest caption's picture reaches 0
 """
 import functools

@@ -1,7 +1,7 @@
 """DNA, letter by letter: genes that prefer some codons, whose entropy is known, or sequences of yours.
 
     python -m experiments dna                      two cores: within .02 nats a letter of the genes' own entropy, and .99 of the codons
-                                                   that it writes are none that stop; a 5-gram is to be beaten
+                                                   that it writes are none that stop; an 8-gram is to be beaten
     python -m experiments dna --folder genomes     on your own FASTA files (--skip: without what is broken in them)
 """
 from collections.abc import Mapping

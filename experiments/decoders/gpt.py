@@ -1,6 +1,6 @@
 """GPT: read many reviews without labels, then learn from a hundred with labels what praise is; against learning that alone.
 
-    python -m experiments gpt        two cores; 3 minutes on one: with a hundred labels .93 are right; without having read .56, by
+    python -m experiments gpt        two cores: with a hundred labels .93 are right; without having read .56, by
                                      counting words and their neighbours .71
 """
 from functools import partial

@@ -1,6 +1,6 @@
 """GPT-3: a rule is learned from examples in the prompt, no weight changes; layers are dense and banded in turn.
 
-    python -m experiments gpt3        two cores, 1 minute: .25 right at 0 shots, which is chance, .99 at 1 and 1.0 at more
+    python -m experiments gpt3        two cores: .25 right at 0 shots, which is chance, .99 at 1 and 1.0 at more
 """
 from functools import partial
 

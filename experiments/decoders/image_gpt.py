@@ -1,6 +1,6 @@
 """Image GPT: a picture is a row of pixels, each one of a few colours, and a decoder says which comes next.
 
-    python -m experiments image_gpt                              two cores, 2 minutes: at most 2.1 bits a pixel are asked for;
+    python -m experiments image_gpt                              two cores: at most 2.1 bits a pixel are asked for;
                                                                  counting neighbours reaches 2.18
     python -m experiments image_gpt --images DIR --size 16       your own pictures: DIR/CLASS/one.png, MNIST's files, or CIFAR-10's
                                     --colours 512 --skip true    told by 512 colours; files that are broken are skipped and named

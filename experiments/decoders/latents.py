@@ -1,6 +1,6 @@
 """Next vector instead of next token: a VAE makes few numbers of a picture, and a decoder says them one patch after the other.
 
-    python -m experiments latents                              two cores, 3 minutes: 10 % fewer nats than independent Gaussians
+    python -m experiments latents                              two cores: 10 % fewer nats than independent Gaussians
     python -m experiments latents --images DIR --size 16       your own pictures: DIR/CLASS/one.png, MNIST's files, or CIFAR-10's
 """
 import math

@@ -1,6 +1,6 @@
 """Gated PixelCNN: a picture pixel by pixel, by convolutions over the rows above and over the row so far.
 
-    python -m experiments pixel_cnn                              two cores, 2 minutes: at most 2.1 bits a pixel are asked for;
+    python -m experiments pixel_cnn                              two cores: at most 2.1 bits a pixel are asked for;
                                                                  counting neighbours reaches 2.18
     python -m experiments pixel_cnn --images DIR --size 16       your own pictures: DIR/CLASS/one.png, MNIST's files, or CIFAR-10's
 """

@@ -1,6 +1,6 @@
 """PixelRNN, the Row LSTM: a picture pixel by pixel, by an LSTM that runs down it, all pixels of a row side by side.
 
-    python -m experiments pixel_rnn                              two cores, 2 minutes: at most 2.1 bits a pixel are asked for;
+    python -m experiments pixel_rnn                              two cores: at most 2.1 bits a pixel are asked for;
                                                                  counting neighbours reaches 2.18
     python -m experiments pixel_rnn --images DIR --size 16       your own pictures: DIR/CLASS/one.png, MNIST's files, or CIFAR-10's
 """

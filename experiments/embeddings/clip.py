@@ -1,6 +1,6 @@
 """CLIP: a picture and what is said of it become vectors that lie near each other; then a description alone finds its pictures.
 
-    python -m experiments clip                              two cores, 2 minutes: .99 of handwritten digits in colours are called right
+    python -m experiments clip                              two cores: .99 of handwritten digits in colours are called right
         among 80 descriptions, as the nearest picture calls .98, and .98 of those whose colour and digit were never seen together,
         as the nearest picture never does
     python -m experiments clip --images DIR --size 32       your own: one.png and what is on it in one.txt, or DIR/WHAT/one.png

@@ -1,6 +1,6 @@
 """Word2Vec: a word is known by the company it keeps; skip-grams guess the company, CBOW guesses the word.
 
-    python -m experiments word2vec        two cores, 1 minute: correlation .994 with what theory says; the five nearest words
+    python -m experiments word2vec        two cores: correlation .994 with what theory says; the five nearest words
                                           are of the same kind 1.0 of the time (.28 by chance), all analogies come out
 
 What a skip-gram's two vectors should say of a pair of words is known: how much oftener they meet than by chance.

@@ -1,6 +1,6 @@
 """From picture to text: an encoder looks at two coloured shapes, a decoder writes what they are and where.
 
-    python -m experiments captions                              two cores, 3 minutes: .95 of captions exactly right are asked for, and .8
+    python -m experiments captions                              two cores: .95 of captions exactly right are asked for, and .8
         where a colour and a shape were never seen together; the caption of the nearest picture is right never
     python -m experiments captions --images DIR --size 32       your own: one.png and what is on it in one.txt, or DIR/WHAT/one.png
 """

@@ -1,6 +1,6 @@
 """MarianMT: dates from and into four languages by one model, told by a mark which one is wanted.
 
-    python -m experiments marian                         two cores; 2.8 minutes on one: 1.00 of dates exactly right; copied 0.00
+    python -m experiments marian                         two cores: 1.00 of dates exactly right; copied 0.00
     python -m experiments marian --weekday               the hard one: the target also names the day of the week, which must be computed
     python -m experiments marian --file pairs.tsv        from your own pairs of texts, one a line with a tab between
 """

@@ -1,6 +1,6 @@
 """The transformer of 2017: English into French by a grammar of genders and plurals, and where each French word came from.
 
-    python -m experiments transformer                         two cores, 2 minutes: 0.98 and more of unseen sentences
+    python -m experiments transformer                         two cores: 0.98 and more of unseen sentences
                                                               exactly right, and the mission's own; word by word 0.04
     python -m experiments transformer --file pairs.tsv        from your own pairs of texts, one a line with a tab between
 """

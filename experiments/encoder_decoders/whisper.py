@@ -1,6 +1,6 @@
 """Whisper: from sound to text, written down as it is said or translated, as a token tells it; by speakers never heard.
 
-    python -m experiments whisper                      two cores; 6 minutes on one: .003 of letters wrong, .10 of strange speakers'
+    python -m experiments whisper                      two cores: .004 of letters wrong, .11 of strange speakers'
     python -m experiments whisper --voice espeak       numbers in five languages by espeak-ng: .014 of words wrong
                                                        in voices never heard
     python -m experiments whisper --folder recordings  your own: one.wav, and what it says in one.txt (--skip: without broken

@@ -39,7 +39,7 @@ def experiment(from_: Path | None = None, file: Path | None = None, docstrings: 
         "any_words": made.queries, "no_word_shared": made.apart}
     real = docstrings or file is not None
     if real:
-        learned, unseen = (functions_by_module(*some) for some in ((False, count), (True, asked))) if file is None else paired(file)
+        learned, unseen = (functions_by_module(False, count), functions_by_module(True, asked)) if file is None else paired(file)
         known, (asks, there) = zip(*learned[:count], strict=True), zip(*unseen[:asked], strict=True)
         truth, kinds = range(len(there)), {"real": asks}
     queries, answers = known

@@ -1,6 +1,6 @@
 """Is a review good or bad? An encoder reads the whole sentence: what is negated, and which clause is the main one.
 
-    python -m experiments classify        two cores, 1 minute: 1.0 right; trigrams reach .92, words .68
+    python -m experiments classify        two cores: 1.0 right; trigrams reach .92, words .68
     python -m experiments classify --file reviews.csv       your own .csv, .tsv or .jsonl with `text` and `label`
     python -m experiments classify --from DIR               from a Hugging Face directory: BERT, RoBERTa, ModernBERT
 """

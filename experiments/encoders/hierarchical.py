@@ -1,6 +1,6 @@
 """Letters make words, words sentences, sentences a text: three encoders, one inside the other, find what a letter is about.
 
-    python -m experiments hierarchical        two cores, 3 minutes: .999 right, at a ninth of the scores of attention of a flat
+    python -m experiments hierarchical        two cores: .999 right, at a ninth of the scores of attention of a flat
                                               encoder of all letters, which has .62 after as many steps; whole words, misspelt,
                                               .64; a bag of them .81
 """

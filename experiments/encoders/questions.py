@@ -1,6 +1,7 @@
 """Questions about a passage: an encoder reads both and points at the answer, about facts it has never seen.
 
-    python -m experiments questions        two cores; 4.4 minutes on one: .97 exact; the sentence most like the question, .58
+    python -m experiments questions        two cores: .97 exact at two seeds of three, but .86 at the third, where .9 is asked
+                                           for; the sentence most like the question, .58
     python -m experiments questions --file train.json       your own questions, in SQuAD's format (--length: room for each)
     python -m experiments questions --from DIR              from a Hugging Face directory: BERT, RoBERTa, ModernBERT
 

@@ -1,6 +1,6 @@
 """RoBERTa beside BERT at equal steps: new masks in every epoch, whole texts instead of pairs, no verdict on them.
 
-    python -m experiments roberta        two cores, 4 minutes: 4.4 nats per masked word at most; unigram 5.26
+    python -m experiments roberta        two cores: 4.4 nats per masked word at most; unigram 5.26
 """
 import numpy as np
 

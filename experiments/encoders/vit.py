@@ -1,6 +1,6 @@
 """ViT: a handwritten digit is sixteen patches, and an encoder that sees all of them says which digit it is.
 
-    python -m experiments vit                               two cores, 1 minute: .98 is asked for, as are .97 of logistic regression
+    python -m experiments vit                               two cores: .98 is asked for, as are .97 of logistic regression
     python -m experiments vit --images DIR --size 32        your own pictures: DIR/CLASS/one.png, MNIST's files, or CIFAR-10's
     python -m experiments vit --images DIR --skip true      the same, if some of the files are broken
 """

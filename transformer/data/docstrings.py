@@ -10,7 +10,7 @@ from transformer.data import sources
 
 
 def functions_by_module(held_out: bool, most: int | None = None) -> list[tuple[str, str]]:
-    """First lines of docstrings, of four words at least, each with the function's code without its docstring: all, or the first.
+    """First lines of docstrings, of four words at least, each with the function's code without its docstring: all, or the first `most`.
 
     One module in five is held out: functions of one module share words, and repeat each other.
     """

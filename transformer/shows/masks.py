@@ -83,4 +83,4 @@ def _logits(model: Any, one: Example) -> jax.Array:
 @jax.jit
 def _logits_of(model: Any, batch: Example) -> jax.Array:
     hidden = model.encode(batch["tokens"], present=batch["present"], kinds=batch.get("kinds"))
-    return model.words(jnp.take_along_axis(hidden, jnp.asarray(batch["masked"])[:, :, None], axis=1))
+    return model.words(jnp.take_along_axis(hidden, batch["masked"][:, :, None], axis=1))
